@@ -1,0 +1,1 @@
+"""polypool: a task queue in which one worker hosts every kind of execution pool."""

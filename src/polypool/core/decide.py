@@ -1,0 +1,106 @@
+"""decide: the one way out. How a run ended, turned into what the broker must write. Pure."""
+
+from collections.abc import Callable, Container
+
+import msgspec
+
+from polypool.core.lifecycle import State
+from polypool.core.message import Delivery
+from polypool.core.outcome import (
+    Again,
+    Cancelled,
+    Dead,
+    Deferred,
+    Done,
+    Ended,
+    Failed,
+    Failure,
+    Lost,
+    Outcome,
+    Retry,
+    Settlement,
+    TimedOut,
+    Usage,
+)
+from polypool.core.retry import backoff
+
+type_name = "polypool.core.error.{}".format
+
+
+def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outcome | None:
+    """Why this delivery must not be run, as an outcome; None when it may run."""
+    message = delivery.message
+    if delivery.defect is not None:
+        return Dead(f"undecodable message: {delivery.defect}")
+    if delivery.is_cancelled:
+        return Cancelled()
+    if message.task not in known_tasks:
+        return Dead(
+            f"unknown task {message.task!r}: no such task in the app this worker loaded; "
+            "deploy the code that has it, then `polypool dead requeue`"
+        )
+    if message.expires is not None and now >= message.expires:
+        return Failed(Failure(type_name("TaskExpired"), f"not begun before it expired, {now - message.expires:.3g} s ago"))
+    if delivery.deliveries > message.policy.max_lost:
+        return Dead(f"its process died in each of {delivery.deliveries - 1} runs")
+    return None
+
+
+def decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[], float]) -> Settlement:
+    """Turn the end of a run into the settlement that ends or repeats its message.
+
+    `random` returns a float in [0, 1) and spreads retries.
+    """
+    match outcome:
+        case Done(value, usage):
+            ended = Ended(State.SUCCEEDED, value=value, ttl=delivery.message.policy.result_ttl, usage=usage)
+            return Settlement(delivery, ended, now)
+        case Failed(failure, usage):
+            return _fail(delivery, failure, now, usage)
+        case Retry(failure, countdown, usage):
+            return _retry(delivery, failure, countdown, now, random, usage)
+        case Deferred(until):
+            return Settlement(delivery, Again(delivery.deliveries - 1, due=until), now)
+        case Cancelled(reason, usage):
+            failure = Failure(type_name("TaskCancelled"), reason)
+            ttl = delivery.message.policy.result_ttl
+            return Settlement(delivery, Ended(State.CANCELLED, failure=failure, ttl=ttl, usage=usage), now)
+        case TimedOut(timeout, usage):
+            failure = Failure(type_name("TimeLimitExceeded"), f"still running after its timeout of {timeout:g} s; its process was killed")
+            if delivery.message.policy.retries_timeout:
+                return _retry(delivery, failure, None, now, random, usage)
+            return _fail(delivery, failure, now, usage)
+        case Lost(reason):
+            if delivery.deliveries < delivery.message.policy.max_lost:
+                return Settlement(delivery, Again(delivery.deliveries), now)
+            return _bury(delivery, f"its process died in each of {delivery.deliveries} runs, the last time: {reason}", now)
+        case Dead(reason):
+            return _bury(delivery, reason, now)
+
+
+def _fail(delivery: Delivery, failure: Failure, now: float, usage: Usage | None) -> Settlement:
+    ended = Ended(State.FAILED, failure=failure, ttl=delivery.message.policy.result_ttl, usage=usage)
+    return Settlement(delivery, ended, now)
+
+
+def _bury(delivery: Delivery, reason: str, now: float) -> Settlement:
+    failure = Failure(type_name("TaskLost"), reason)
+    return Settlement(delivery, Ended(State.FAILED, failure=failure, dead=True), now)
+
+
+def _retry(
+    delivery: Delivery,
+    failure: Failure | None,
+    countdown: float | None,
+    now: float,
+    random: Callable[[], float],
+    usage: Usage | None,
+) -> Settlement:
+    message, policy = delivery.message, delivery.message.policy
+    if message.retries >= policy.max_retries:
+        given_up = failure or Failure(type_name("RetryRequested"), f"gave up after {message.retries} retries")
+        return _fail(delivery, given_up, now, usage)
+    delay = backoff(policy, message.retries, random) if countdown is None else max(countdown, 0.0)
+    due = now + delay if delay > 0 else None
+    again = msgspec.structs.replace(message, attempt=delivery.attempt + 1, retries=message.retries + 1, due=due)
+    return Settlement(delivery, Again(0, due=due, message=again), now)

@@ -1,0 +1,28 @@
+"""Manifest: what a child tells the supervisor of the app it loaded."""
+
+import msgspec
+
+from polypool.core.message import DEFAULT_QUEUE, Policy
+
+
+class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
+    """One task's name and standing options, as its decorator gave them."""
+
+    name: str
+    pool: str
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    policy: Policy = Policy()
+    is_async: bool = False
+    expires: float | None = None
+    """Seconds from sending."""
+
+
+class Manifest(msgspec.Struct, frozen=True, array_like=True):
+    """The app, seen from outside."""
+
+    app: str
+    broker: str
+    """The engine's URL; the supervisor opens it."""
+    tasks: tuple[TaskSpec, ...]
+    backend: str | None = None

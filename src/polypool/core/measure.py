@@ -1,0 +1,95 @@
+"""Tally: what the runs of one task in one pool took, summed up. Additive, so workers and engines can merge them."""
+
+import math
+
+import msgspec
+
+from polypool.core.outcome import Usage
+
+BUCKETS = 40
+SHORTEST = 1e-5
+"""Upper bound of the first bucket, in seconds; each further bucket is half again as long (√2 would be finer than the
+data deserves): 40 buckets reach 73 s, the last holds all above."""
+RATIO = 1.5
+
+
+class Tally(msgspec.Struct, array_like=True):
+    """Counts and summed seconds. `cpu` sums over `cpu_runs` runs only: CPU is sampled for short calls."""
+
+    task: str
+    pool: str
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    cancelled: int = 0
+    lost: int = 0
+    wall: float = 0.0
+    wait: float = 0.0
+    cpu: float = 0.0
+    cpu_wall: float = 0.0
+    """Wall seconds of just those runs whose CPU was measured."""
+    cpu_runs: int = 0
+    blocked: int = 0
+    """Times a run was seen blocking an event loop."""
+    walls: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS)
+    """Histogram of wall times, see `bucket`."""
+
+    @property
+    def runs(self) -> int:
+        return self.succeeded + self.failed + self.retried + self.cancelled + self.lost
+
+    @property
+    def mean_wall(self) -> float:
+        """Seconds; nan before the first run."""
+        return self.wall / self.runs if self.runs else math.nan
+
+    @property
+    def cpu_share(self) -> float | None:
+        """CPU seconds per wall second where it was measured, 0 to about 1."""
+        return self.cpu / self.cpu_wall if self.cpu_wall > 0 else None
+
+    def quantile(self, q: float) -> float:
+        """Wall seconds that a share `q` of the runs did not exceed, to the width of a bucket; nan before the first."""
+        seen, wanted = 0, q * sum(self.walls)
+        if wanted <= 0:
+            return math.nan
+        for index, count in enumerate(self.walls):
+            seen += count
+            if seen >= wanted:
+                return SHORTEST * RATIO**index
+        return math.inf
+
+    def add(self, usage: Usage, wait: float) -> None:
+        """Count one run's times; the caller counts how it ended."""
+        self.wall += usage.wall
+        self.wait += wait
+        if usage.cpu is not None:
+            self.cpu += usage.cpu
+            self.cpu_wall += usage.wall
+            self.cpu_runs += 1
+        self.walls[bucket(usage.wall)] += 1
+
+    def merge(self, other: "Tally") -> None:
+        """Add another tally of the same task and pool to this one."""
+        self.succeeded += other.succeeded
+        self.failed += other.failed
+        self.retried += other.retried
+        self.cancelled += other.cancelled
+        self.lost += other.lost
+        self.wall += other.wall
+        self.wait += other.wait
+        self.cpu += other.cpu
+        self.cpu_wall += other.cpu_wall
+        self.cpu_runs += other.cpu_runs
+        self.blocked += other.blocked
+        self.walls = [mine + theirs for mine, theirs in zip(self.walls, other.walls, strict=True)]
+
+
+_LOG_RATIO = math.log(RATIO)
+
+
+def bucket(seconds: float) -> int:
+    """Which bucket of `Tally.walls` a wall time falls in."""
+    if seconds <= SHORTEST:
+        return 0
+    return min(math.ceil(math.log(seconds / SHORTEST) / _LOG_RATIO), BUCKETS - 1)

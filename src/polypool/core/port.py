@@ -1,0 +1,221 @@
+"""The ports: what engines and pools must offer, as Protocols.
+
+    Engine    Broker + Results + Bus + Inspector, opened from one URL (brokers/)
+    Line      one process's way to the engine (blocking.py in a client, pools/uplink.py in a child)
+    Pool      calls run in child processes, seen from the supervisor (pools/pool.py)
+    Executor  calls share one child process (pools/executors/)
+    Application  the user's app, seen from the child that loaded it
+
+All times are Unix times or spans in seconds. Every batch is answered in its own order.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from polypool.core.ask import Ask
+from polypool.core.event import Event, Page, Record
+from polypool.core.manifest import Manifest
+from polypool.core.measure import Tally
+from polypool.core.message import Delivery, Lane, Message
+from polypool.core.outcome import Outcome, Settlement
+from polypool.core.report import Action, Heartbeat, LaneCount, Orders, Search, TaskView, WorkerView
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What an engine can do. Using what it lacks fails when the app starts, not at the first message."""
+
+    atomic_settle: bool = True
+    priorities: bool = True
+    delays: bool = True
+    results: bool = True
+    events: bool = True
+    max_message_bytes: int = 16 * 1024 * 1024
+
+
+class Broker(Protocol):
+    """Moves messages. Batches only; safe to call from several coroutines of one loop at once."""
+
+    @property
+    def traits(self) -> Traits: ...
+
+    async def open(self) -> None:
+        """Connect and create what is missing. EngineUnreachable, EngineDamaged."""
+
+    async def close(self) -> None:
+        """Let everything under way finish, then disconnect. May be called twice."""
+
+    async def put(self, messages: Sequence[Message]) -> Sequence[bool]:
+        """Accept messages, all or none durable. False for an id that is already known: putting again is safe.
+        EngineFull, EngineUnreachable, MessageTooLarge: nothing was written."""
+
+    async def take(self, wants: Mapping[Lane, int], worker: str, wait: float) -> Sequence[Delivery]:
+        """Lease up to `wants[lane]` due messages of each lane to a worker that has beaten at least once.
+
+        Highest priority first, then oldest. Raises each one's token and delivery count. Waits up to `wait` seconds for the
+        first; returns at once what there is otherwise. Includes what dead workers held.
+        Cancelling the call loses nothing: what it had taken is given back uncounted."""
+
+    async def beat(self, heartbeat: Heartbeat, wait: float = 0.0) -> Orders:
+        """Renew a worker's lease and add up its tallies; put back what workers whose lease ended held (delivery count kept).
+
+        Then wait up to `wait` seconds for orders; returns early when there are some."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        """Write each settlement atomically: next state, ending, follow-ups. False, and nothing written, where the token is
+        stale."""
+
+    async def cancel(self, ids: Sequence[str]) -> Sequence[bool]:
+        """End what waits as cancelled; ask the holder of what runs to cancel it. False for what had ended or is unknown."""
+
+
+class Results(Protocol):
+    """What became of messages."""
+
+    async def read(self, ids: Sequence[str]) -> Sequence[Record | None]:
+        """What is known now; None for an unknown id."""
+
+    async def wait(self, ids: Sequence[str], wait: float) -> Sequence[Record]:
+        """The records of those that have ended, as soon as there is at least one; empty after `wait` seconds. Pushed, not
+        polled. Unknown ids are left out; if all are unknown returns at once."""
+
+
+class Bus(Protocol):
+    """Streams of events, one per task, bounded in length and time to live."""
+
+    async def append(self, events: Sequence[tuple[str, Event]]) -> None:
+        """Add (task id, event) pairs, in order, to their streams."""
+
+    async def follow(self, id: str, after: str | None, wait: float) -> Page:
+        """Events after a cursor, waiting up to `wait` seconds for the first. The page carries the record once the task ended
+        and all of its events are delivered."""
+
+
+class Inspector(Protocol):
+    """Looks and acts for people; never used by the worker."""
+
+    async def lanes(self) -> Sequence[LaneCount]: ...
+    async def workers(self) -> Sequence[WorkerView]: ...
+    async def tallies(self) -> Sequence[Tally]: ...
+    async def find(self, search: Search) -> Sequence[TaskView]: ...
+
+    async def act(self, action: Action, search: Search) -> int:
+        """`requeue` dead letters, or `purge` (delete) dead letters or what waits; how many it was. `limit` is ignored."""
+
+
+class Engine(Protocol):
+    """What one URL opens. An engine may be all four ports itself."""
+
+    @property
+    def broker(self) -> Broker: ...
+    @property
+    def results(self) -> Results: ...
+    @property
+    def bus(self) -> Bus: ...
+    @property
+    def inspector(self) -> Inspector: ...
+
+
+class Answer(Protocol):
+    """A reply that will come, from whatever thread. See `polypool.native.Answer`."""
+
+    def result(self, timeout: float | None = None) -> Any: ...
+    def __await__(self) -> Any: ...
+
+
+class Line(Protocol):
+    """One process's way to the engine; usable from every thread, greenlet and event loop of the process."""
+
+    def ask(self, ask: Ask) -> Answer:
+        """Hand over a request; errors of the engine are raised where the answer is waited for."""
+
+
+class Arguments(Protocol):
+    """A task's parameters: how its arguments are encoded and decoded."""
+
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """ArgumentError or NotEncodable, naming the parameter."""
+
+    def decode(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
+        """Typed by annotation. ArgumentError when an older or newer sender's arguments do not fit."""
+
+
+class Runnable(Protocol):
+    """A task, as far as a child needs it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def arguments(self) -> Arguments: ...
+    @property
+    def autoretry_for(self) -> tuple[type[BaseException], ...]: ...
+    @property
+    def bind(self) -> bool:
+        """Whether the function gets the task itself as its first argument."""
+
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any] | AbstractContextManager[Any]]
+Middleware = Callable[..., Any]
+
+
+class Application(Protocol):
+    """The user's app, as far as a child needs it."""
+
+    @property
+    def tasks(self) -> Mapping[str, Runnable]: ...
+    @property
+    def lifespan(self) -> Lifespan | None: ...
+    @property
+    def middleware(self) -> Sequence[Middleware]: ...
+
+    def manifest(self) -> Manifest: ...
+
+    def use(self, line: Line) -> None:
+        """From now on send through this line (a child's uplink) instead of a connection of its own."""
+
+
+class PoolWatcher(Protocol):
+    """What a pool tells the worker. Called on the supervisor's loop; must return at once."""
+
+    def ended(self, delivery: Delivery, outcome: Outcome) -> None:
+        """A call is over, in whatever way. Exactly once for each delivery given to `run`."""
+
+    def emitted(self, id: str, events: Sequence[Event]) -> None: ...
+    def asked(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> None: ...
+
+    def blocked(self, task: str, id: str, seconds: float, stack: str) -> None:
+        """An event loop has not turned for so long; `stack` shows where."""
+
+
+class Pool(Protocol):
+    """Calls run in child processes of one kind."""
+
+    @property
+    def kind(self) -> str: ...
+
+    def free(self) -> int:
+        """How many more calls it can take now: free slots, and a little ahead for tasks measured to be short."""
+
+    def run(self, deliveries: Sequence[Delivery]) -> None:
+        """Begin calls; each ends with `PoolWatcher.ended`."""
+
+    def cancel(self, id: str) -> None:
+        """End a call early: its outcome is Cancelled, or how it ended meanwhile."""
+
+    async def stop(self, grace: float) -> None:
+        """Let running calls end for `grace` seconds; give the rest back as Deferred, ended children and all."""
+
+
+class Executor(Protocol):
+    """Runs calls that share one child process. `serve` owns the main thread; `run`, `cancel` come from the I/O thread."""
+
+    def serve(self) -> None: ...
+    def run(self, calls: Sequence[Any]) -> None: ...
+    def cancel(self, id: str, by_timeout: bool) -> None: ...
+    def stop(self) -> None: ...
