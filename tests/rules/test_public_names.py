@@ -10,7 +10,7 @@ import pytest
 from tests.rules.tree import PACKAGE, syntax
 
 if not (PACKAGE / "app.py").exists():
-    pytest.skip("src/polypool/app.py is not written yet: there is nothing to promise", allow_module_level=True)
+    pytest.skip("src/polypool/app.py is not written yet", allow_module_level=True)
 
 import polypool
 
