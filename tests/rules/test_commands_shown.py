@@ -3,42 +3,14 @@
 import importlib.util
 import re
 import shlex
-from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 import click
 import pytest
 
+from tests.rules.shell import shown
 from tests.rules.tree import PACKAGE, README, ROOT, Block, blocks, pages
 
-SHELL = blocks("sh", "bash", "shell", "console")
-ENDS_A_COMMAND = set("();<>|&")
-
 needs_readme = pytest.mark.skipif(not README.exists(), reason="README.md is not written yet")
-
-
-def commands(block: Block) -> Iterator[list[str]]:
-    """The commands of a shell block as words, without prompts, comments and what they are piped to."""
-    pending = ""
-    for line in block.text.splitlines():
-        pending += line.removeprefix("$ ")
-        if pending.endswith("\\"):
-            pending = pending[:-1]
-            continue
-        words = _words(pending)
-        if words is None:  # a quote is still open
-            pending += "\n"
-            continue
-        yield from _split(words)
-        pending = ""
-    assert not pending.strip(), f"{block}: a quote or a backslash is left open"
-
-
-def shown(program: str) -> list[tuple[Block, list[str]]]:
-    """The arguments of each call of a program, and the block that shows it."""
-    calls = ((block, command) for block in SHELL for command in commands(block))
-    return [(block, command[1:]) for block, command in calls if PurePosixPath(command[0]).name == program]
-
 
 POLYPOOL = shown("polypool")
 MAKE = shown("make")
@@ -105,23 +77,3 @@ def _parse(command: click.Command, words: list[str]) -> None:
     _, child, rest = command.resolve_command(context, rest)
     assert child is not None
     _parse(child, rest)
-
-
-def _words(line: str) -> list[str] | None:
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    try:
-        return list(lexer)
-    except ValueError:
-        return None
-
-
-def _split(words: list[str]) -> Iterator[list[str]]:
-    command: list[str] = []
-    for word in [*words, ";"]:
-        if set(word) <= ENDS_A_COMMAND:
-            if command:
-                yield command
-            command = []
-        elif command or not re.match(r"\w+=", word):  # SETTING=value in front of a command
-            command.append(word)
