@@ -25,6 +25,7 @@ from polypool.core.outcome import (
 from polypool.core.retry import backoff
 
 type_name = "polypool.core.error.{}".format
+"""How an error of ours is named in a Failure; `result.py` finds the class by it."""
 
 
 def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outcome | None:
@@ -40,7 +41,9 @@ def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outco
             "deploy the code that has it, then `polypool dead requeue`"
         )
     if message.expires is not None and now >= message.expires:
-        return Failed(Failure(type_name("TaskExpired"), f"not begun before it expired, {now - message.expires:.3g} s ago"))
+        return Failed(
+            Failure(type_name("TaskExpired"), f"not begun before it expired, {now - message.expires:.3g} s ago")
+        )
     if delivery.deliveries > message.policy.max_lost:
         return Dead(f"its process died in each of {delivery.deliveries - 1} runs")
     return None
@@ -59,23 +62,35 @@ def decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[]
             return _fail(delivery, failure, now, usage)
         case Retry(failure, countdown, usage):
             return _retry(delivery, failure, countdown, now, random, usage)
+        case TimedOut(timeout, usage):
+            return _time_out(delivery, timeout, now, random, usage)
         case Deferred(until):
             return Settlement(delivery, Again(delivery.deliveries - 1, due=until), now)
         case Cancelled(reason, usage):
             failure = Failure(type_name("TaskCancelled"), reason)
             ttl = delivery.message.policy.result_ttl
             return Settlement(delivery, Ended(State.CANCELLED, failure=failure, ttl=ttl, usage=usage), now)
-        case TimedOut(timeout, usage):
-            failure = Failure(type_name("TimeLimitExceeded"), f"still running after its timeout of {timeout:g} s; its process was killed")
-            if delivery.message.policy.retries_timeout:
-                return _retry(delivery, failure, None, now, random, usage)
-            return _fail(delivery, failure, now, usage)
         case Lost(reason):
-            if delivery.deliveries < delivery.message.policy.max_lost:
-                return Settlement(delivery, Again(delivery.deliveries), now)
-            return _bury(delivery, f"its process died in each of {delivery.deliveries} runs, the last time: {reason}", now)
+            return _lose(delivery, reason, now)
         case Dead(reason):
             return _bury(delivery, reason, now)
+
+
+def _time_out(
+    delivery: Delivery, timeout: float, now: float, random: Callable[[], float], usage: Usage | None
+) -> Settlement:
+    text = f"still running after its timeout of {timeout:g} s; its process was killed"
+    failure = Failure(type_name("TimeLimitExceeded"), text)
+    if delivery.message.policy.retries_timeout:
+        return _retry(delivery, failure, None, now, random, usage)
+    return _fail(delivery, failure, now, usage)
+
+
+def _lose(delivery: Delivery, reason: str, now: float) -> Settlement:
+    runs = delivery.deliveries
+    if runs < delivery.message.policy.max_lost:
+        return Settlement(delivery, Again(runs), now)
+    return _bury(delivery, f"its process died in each of {runs} runs, the last time: {reason}", now)
 
 
 def _fail(delivery: Delivery, failure: Failure, now: float, usage: Usage | None) -> Settlement:
@@ -101,6 +116,6 @@ def _retry(
         given_up = failure or Failure(type_name("RetryRequested"), f"gave up after {message.retries} retries")
         return _fail(delivery, given_up, now, usage)
     delay = backoff(policy, message.retries, random) if countdown is None else max(countdown, 0.0)
-    due = now + delay if delay > 0 else None
+    due = now + delay
     again = msgspec.structs.replace(message, attempt=delivery.attempt + 1, retries=message.retries + 1, due=due)
     return Settlement(delivery, Again(0, due=due, message=again), now)

@@ -51,24 +51,28 @@ class Broker(Protocol):
         """Accept messages, all or none durable. False for an id that is already known: putting again is safe.
         EngineFull, EngineUnreachable, MessageTooLarge: nothing was written."""
 
-    async def take(self, wants: Mapping[Lane, int], worker: str, wait: float) -> Sequence[Delivery]:
-        """Lease up to `wants[lane]` due messages of each lane to a worker that has beaten at least once.
+    async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> Sequence[Delivery]:
+        """Lease up to `limit` due messages, all lanes together, to a worker that has beaten at least once.
 
-        Highest priority first, then oldest. Raises each one's token and delivery count. Waits up to `wait` seconds for the
+        Lanes are emptied in the order given (the worker turns it from call to call); within a lane highest priority
+        first, then oldest. Raises each one's token and delivery count. Waits up to `wait` seconds for the
         first; returns at once what there is otherwise. Includes what dead workers held.
         Cancelling the call loses nothing: what it had taken is given back uncounted."""
 
     async def beat(self, heartbeat: Heartbeat, wait: float = 0.0) -> Orders:
-        """Renew a worker's lease and add up its tallies; put back what workers whose lease ended held (delivery count kept).
+        """Renew a worker's lease and add up its tallies; put back what workers whose lease ended held (delivery
+        count kept).
 
         Then wait up to `wait` seconds for orders; returns early when there are some."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        """Write each settlement atomically: next state, ending, follow-ups. False, and nothing written, where the token is
+        """Write each settlement atomically: next state, ending, follow-ups. False, and nothing written, where
+        the token is
         stale."""
 
     async def cancel(self, ids: Sequence[str]) -> Sequence[bool]:
-        """End what waits as cancelled; ask the holder of what runs to cancel it. False for what had ended or is unknown."""
+        """End what waits as cancelled; ask the holder of what runs to cancel it. False for what had ended or is
+        unknown."""
 
 
 class Results(Protocol):
@@ -78,7 +82,8 @@ class Results(Protocol):
         """What is known now; None for an unknown id."""
 
     async def wait(self, ids: Sequence[str], wait: float) -> Sequence[Record]:
-        """The records of those that have ended, as soon as there is at least one; empty after `wait` seconds. Pushed, not
+        """The records of those that have ended, as soon as there is at least one; empty after `wait` seconds.
+        Pushed, not
         polled. Unknown ids are left out; if all are unknown returns at once."""
 
 
@@ -89,7 +94,8 @@ class Bus(Protocol):
         """Add (task id, event) pairs, in order, to their streams."""
 
     async def follow(self, id: str, after: str | None, wait: float) -> Page:
-        """Events after a cursor, waiting up to `wait` seconds for the first. The page carries the record once the task ended
+        """Events after a cursor, waiting up to `wait` seconds for the first. The page carries the record once
+        the task ended
         and all of its events are delivered."""
 
 
@@ -102,7 +108,8 @@ class Inspector(Protocol):
     async def find(self, search: Search) -> Sequence[TaskView]: ...
 
     async def act(self, action: Action, search: Search) -> int:
-        """`requeue` dead letters, or `purge` (delete) dead letters or what waits; how many it was. `limit` is ignored."""
+        """`requeue` dead letters, or `purge` (delete) dead letters or what waits; how many it was. `limit` is
+        ignored."""
 
 
 class Engine(Protocol):
@@ -213,7 +220,8 @@ class Pool(Protocol):
 
 
 class Executor(Protocol):
-    """Runs calls that share one child process. `serve` owns the main thread; `run`, `cancel` come from the I/O thread."""
+    """Runs calls that share one child process. `serve` owns the main thread; `run`, `cancel` come from the I/O
+    thread."""
 
     def serve(self) -> None: ...
     def run(self, calls: Sequence[Any]) -> None: ...

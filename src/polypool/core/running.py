@@ -21,4 +21,3 @@ class Running(Protocol):
 
 
 running: ContextVar[Running | None] = ContextVar("polypool_running", default=None)
-

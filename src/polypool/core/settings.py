@@ -48,7 +48,9 @@ class PoolSpec(msgspec.Struct, frozen=True):
         if kind in SHARED:
             return cls(kind, int(children or 1), int(number))
         if children is not None and int(number) != 1:
-            raise ConfigurationError(f"--pool {text}: a {kind} child runs one call at a time; write --pool {kind}={children}")
+            raise ConfigurationError(
+                f"--pool {text}: a {kind} child runs one call at a time; write --pool {kind}={children}"
+            )
         return cls(kind, int(children or number), 1)
 
 
