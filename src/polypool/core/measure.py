@@ -33,6 +33,10 @@ class Tally(msgspec.Struct, array_like=True):
     """Times a run was seen blocking an event loop."""
     walls: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS)
     """Histogram of wall times, see `bucket`."""
+    busy: float = 0.0
+    """Seconds during which at least one run was under way; over several workers, their sum."""
+    last_end: float | None = None
+    """Unix time at which the latest run ended."""
 
     @property
     def runs(self) -> int:
@@ -47,6 +51,26 @@ class Tally(msgspec.Struct, array_like=True):
     def cpu_share(self) -> float | None:
         """CPU seconds per wall second where it was measured, 0 to about 1."""
         return self.cpu / self.cpu_wall if self.cpu_wall > 0 else None
+
+    @property
+    def cpu_per_run(self) -> float | None:
+        """Mean CPU seconds of one run where it was measured."""
+        return self.cpu / self.cpu_runs if self.cpu_runs else None
+
+    @property
+    def concurrency(self) -> float | None:
+        """Runs under way at once in a worker while it had any: Little's law, arrival rate × mean wall."""
+        return self.wall / self.busy if self.busy > 0 else None
+
+    @property
+    def processors(self) -> float | None:
+        """Processors that a worker's runs used together while there were any.
+
+        Tells what `cpu_share` cannot: threads that compute wait for each other, so the share of each is small.
+        """
+        if self.busy <= 0 or self.cpu_per_run is None:
+            return None
+        return self.cpu_per_run * sum(self.walls) / self.busy
 
     def quantile(self, q: float) -> float:
         """Wall seconds that a share `q` of the runs did not exceed, to the width of a bucket; nan before the first."""
@@ -68,6 +92,17 @@ class Tally(msgspec.Struct, array_like=True):
             self.cpu_wall += usage.wall
             self.cpu_runs += 1
         self.walls[bucket(usage.wall)] += 1
+        self._extend(usage.started_at, usage.started_at + usage.wall)
+
+    def _extend(self, start: float, end: float) -> None:
+        """Count the part of a run that came after all earlier ones had ended: exact where runs are added as they end."""
+        before = start if self.last_end is None else self.last_end
+        self.busy += max(end - max(start, before), 0.0)
+        self.last_end = max(end, before)
+
+    def renewed(self) -> "Tally":
+        """An empty tally to go on with, so that a run that began before is not counted as busy twice."""
+        return Tally(self.task, self.pool, last_end=self.last_end)
 
     def merge(self, other: "Tally") -> None:
         """Add another tally of the same task and pool to this one."""
@@ -83,6 +118,8 @@ class Tally(msgspec.Struct, array_like=True):
         self.cpu_runs += other.cpu_runs
         self.blocked += other.blocked
         self.walls = [mine + theirs for mine, theirs in zip(self.walls, other.walls, strict=True)]
+        self.busy += other.busy
+        self.last_end = max((end for end in (self.last_end, other.last_end) if end is not None), default=None)
 
 
 _LOG_RATIO = math.log(RATIO)
