@@ -1,0 +1,1 @@
+"""Programs that show polypool at work; each one runs as it stands."""

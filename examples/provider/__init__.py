@@ -1,0 +1,1 @@
+"""A local stand-in for an LLM provider, with an OpenAI-compatible face."""
