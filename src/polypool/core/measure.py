@@ -95,7 +95,7 @@ class Tally(msgspec.Struct, array_like=True):
         self._extend(usage.started_at, usage.started_at + usage.wall)
 
     def _extend(self, start: float, end: float) -> None:
-        """Count the part of a run that came after all earlier ones had ended: exact where runs are added as they end."""
+        """Count the part of a run that came after all earlier ones had ended; exact if added as they end."""
         before = start if self.last_end is None else self.last_end
         self.busy += max(end - max(start, before), 0.0)
         self.last_end = max(end, before)
