@@ -1,0 +1,84 @@
+"""Book: what this worker measured, per task and pool. Deltas travel with the heartbeat."""
+
+from polypool.core.measure import Tally
+from polypool.core.message import Delivery
+from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Lost, Outcome, Retry, TimedOut, Usage
+
+Key = tuple[str, str]
+
+
+class Book:
+    """Two sets of tallies: all since the start, for placement; and since the last heartbeat, to be reported."""
+
+    def __init__(self) -> None:
+        self._unreported: dict[Key, Tally] = {}
+        self._reported: dict[Key, Tally] = {}
+
+    def count(self, delivery: Delivery, pool: str, outcome: Outcome) -> None:
+        """Enter how one run ended and what it took."""
+        if isinstance(outcome, Deferred):
+            return
+        tally = self._tally(delivery.message.task, pool)
+        usage: Usage | None = None
+        match outcome:
+            case Done():
+                tally.succeeded += 1
+                usage = outcome.usage
+            case Retry():
+                tally.retried += 1
+                usage = outcome.usage
+            case Cancelled():
+                tally.cancelled += 1
+                usage = outcome.usage
+            case Failed() | TimedOut():
+                tally.failed += 1
+                usage = outcome.usage
+            case Lost():
+                tally.lost += 1
+        if usage is not None:
+            message = delivery.message
+            ready_at = message.sent_at if message.due is None else max(message.sent_at, message.due)
+            tally.add(usage, max(usage.started_at - ready_at, 0.0))
+
+    def count_blocked(self, task: str, pool: str) -> None:
+        self._tally(task, pool).blocked += 1
+
+    def take_unreported(self) -> tuple[Tally, ...]:
+        """What is new since the last call; `keep_unreported` brings it back if the report did not arrive."""
+        taken, self._unreported = self._unreported, {}
+        return tuple(taken.values())
+
+    def confirm(self, tallies: tuple[Tally, ...]) -> None:
+        """The report arrived."""
+        for tally in tallies:
+            _merge(self._reported, tally)
+
+    def restore(self, tallies: tuple[Tally, ...]) -> None:
+        """The report did not arrive."""
+        for tally in tallies:
+            _merge(self._unreported, tally)
+
+    def of_task(self, task: str) -> dict[str, Tally]:
+        """Everything measured of one task here, by pool."""
+        found: dict[str, Tally] = {}
+        for book in (self._reported, self._unreported):
+            for (name, pool), tally in book.items():
+                if name == task:
+                    merged = found.setdefault(pool, Tally(task, pool))
+                    merged.merge(tally)
+        return found
+
+    def _tally(self, task: str, pool: str) -> Tally:
+        key = (task, pool)
+        tally = self._unreported.get(key)
+        if tally is None:
+            tally = self._unreported[key] = Tally(task, pool)
+        return tally
+
+
+def _merge(book: dict[Key, Tally], tally: Tally) -> None:
+    key = (tally.task, tally.pool)
+    if key in book:
+        book[key].merge(tally)
+    else:
+        book[key] = tally

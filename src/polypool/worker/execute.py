@@ -1,0 +1,118 @@
+"""Execution: brings deliveries into pools and their outcomes to the settler. The one place that ends a run."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from polypool.brokers.answer import answer
+from polypool.core.ask import Ask
+from polypool.core.decide import decide, refuse
+from polypool.core.event import Event
+from polypool.core.message import Delivery
+from polypool.core.outcome import Deferred, Lost, Outcome, Settlement
+from polypool.core.port import Engine, Pool
+from polypool.worker.book import Book
+from polypool.worker.settle import Settler
+
+logger = logging.getLogger("polypool.worker")
+
+
+class Execution:
+    """What this worker holds, from take to settle. A PoolWatcher for all of its pools."""
+
+    def __init__(self, engine: Engine, settler: Settler, book: Book, room: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._settler = settler
+        self._book = book
+        self._room = room
+        self._held: dict[str, tuple[Delivery, Pool | None]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self.known_tasks: Mapping[str, Any] = {}
+
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
+    def start(self, deliveries: Sequence[Delivery], pool: Pool) -> None:
+        """Run these in a pool; what must not be run is settled at once."""
+        now = time.time()
+        runnable: list[Delivery] = []
+        for delivery in deliveries:
+            outcome = refuse(delivery, self.known_tasks, now)
+            if outcome is None:
+                self._held[delivery.message.id] = (delivery, pool)
+                runnable.append(delivery)
+            else:
+                self._settle(delivery, outcome, pool.kind)
+        if runnable:
+            pool.run(runnable)
+
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Return what was taken and cannot be run here now, uncounted."""
+        for delivery in deliveries:
+            self._settler.add(decide(delivery, Deferred(), time.time(), random.random))
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            if id in self._held:
+                _, pool = self._held[id]
+                if pool is not None:
+                    pool.cancel(id)
+
+    def abandon(self) -> None:
+        """End every run: other workers hold these messages now, and what is settled here will be refused."""
+        self.cancel(list(self._held))
+
+    # PoolWatcher
+
+    def ended(self, delivery: Delivery, outcome: Outcome) -> None:
+        _, pool = self._held.pop(delivery.message.id)
+        kind = pool.kind if pool is not None else ""
+        if isinstance(outcome, Lost):
+            logger.warning(
+                "%s %s was lost in run %d: %s", delivery.message.task, delivery.id, delivery.attempt, outcome.reason
+            )
+        self._settle(delivery, outcome, kind)
+        self._room(kind)
+
+    def emitted(self, id: str, events: Sequence[Event]) -> None:
+        self._settler.add_events(id, events)
+
+    def asked(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> None:
+        asking = asyncio.ensure_future(self._answer(ask, reply))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+
+    def blocked(self, task: str, id: str, seconds: float, stack: str) -> None:
+        held = self._held.get(id)
+        kind = held[1].kind if held is not None and held[1] is not None else ""
+        logger.warning(
+            "task %s (%s) has blocked its %s loop for %.1f s and nothing else runs there; move the blocking part to a "
+            'def task, or give this one pool="threads" or pool="prefork". It is at:\n%s',
+            task, id, kind, seconds, stack,
+        )  # fmt: skip
+        self._book.count_blocked(task, kind)
+
+    async def _answer(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> None:
+        try:
+            answered = await answer(self._engine, ask)
+        except Exception as error:  # the child raises it at whoever asked
+            reply(None, error)
+        else:
+            reply(answered, None)
+
+    def _settle(self, delivery: Delivery, outcome: Outcome, kind: str) -> None:
+        self._book.count(delivery, kind, outcome)
+        self._settler.add(decide(delivery, outcome, time.time(), random.random))
+
+
+def log_stale(settlement: Settlement) -> None:
+    """Say that a settlement came too late: the engine had given the message to another worker, or it was purged."""
+    delivery = settlement.delivery
+    logger.warning(
+        "%s %s: this run's ending was not written, its lease was over and the message is another worker's now",
+        delivery.message.task, delivery.id,
+    )  # fmt: skip
