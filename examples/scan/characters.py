@@ -2,8 +2,9 @@
 
 import random
 import sqlite3
+import tempfile
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 ANYTHING = "anything"  # the material of characters who come when no other fits
@@ -56,14 +57,13 @@ FITTING = "SELECT name, material, rarity, greeting FROM characters WHERE materia
 
 
 def build_cache(path: Path) -> None:
-    """Write the cache afresh."""
-    path.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(SCHEMA)
-        connection.executemany(
-            "INSERT INTO characters VALUES (?, ?, ?, ?)",
-            [(each.name, each.material, each.rarity, each.greeting) for each in CHARACTERS],
-        )
+    """Write the cache, over an old one if there is one; whoever reads meanwhile finds one or the other."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder, path.name)
+        with closing(sqlite3.connect(draft)) as connection, connection:
+            connection.executescript(SCHEMA)
+            connection.executemany("INSERT INTO characters VALUES (?, ?, ?, ?)", map(astuple, CHARACTERS))
+        draft.replace(path)
 
 
 def meet(path: Path, material: str, turn: int) -> Character:

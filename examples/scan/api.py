@@ -1,0 +1,114 @@
+"""The web API: take a photo, give back an id, and tell its story as it unfolds.
+
+    POST /scans              a photo (the body, or a form's file "photo") → 202 with id and addresses
+    GET  /scans/{id}         how it stands, and the result once it is there
+    GET  /scans/{id}/events  the same as server-sent events: progress, word, end
+
+Run it with `python -m examples.scan.api`.
+"""
+
+import argparse
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from examples.scan.app import Scan, scan
+from examples.scan.app import app as polypool
+from examples.scan.settings import FOLDER
+from examples.serving import listen, serve
+from polypool import AsyncResult, Emitted, Ended, Progress, TaskError
+
+PHOTO_BYTES = 20_000_000
+
+
+async def send_photo(request: Request) -> Response:
+    photo = await photo_in(request)
+    path = FOLDER / f"{uuid.uuid4().hex}.jpg"
+    await asyncio.to_thread(path.write_bytes, photo)
+    result = await scan.adelay(str(path))
+    here = f"/scans/{result.id}"
+    found_at = {"id": result.id, "result": here, "events": f"{here}/events"}
+    return JSONResponse(found_at, status_code=202, headers={"location": here})
+
+
+async def photo_in(request: Request) -> bytes:
+    if int(request.headers.get("content-length", 0)) > PHOTO_BYTES:
+        raise HTTPException(413, f"Photos may have {PHOTO_BYTES // 1_000_000} MB at most.")
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("image/"):
+        return await request.body()
+    if kind.startswith("multipart/form-data"):
+        async with request.form() as form:
+            photo = form.get("photo")
+            if isinstance(photo, UploadFile):
+                return await photo.read()
+    raise HTTPException(415, 'Send a photo: as the body (content-type: image/…) or as the form\'s file "photo".')
+
+
+async def how_it_stands(request: Request) -> Response:
+    result = polypool.result(request.path_params["id"])
+    status = await result.astatus()
+    if status == "unknown":
+        raise HTTPException(404, f"There is no scan {result.id}, or no longer.")
+    story = {"id": result.id, "status": status}
+    return Response(msgspec.json.encode(story | await ending_of(result, status)), media_type="application/json")
+
+
+async def ending_of(result: AsyncResult[Scan], status: str) -> dict[str, object]:
+    """What there is to say of a scan that has ended; nothing of one that has not."""
+    if status not in ("succeeded", "failed", "cancelled"):
+        return {}
+    try:
+        return {"result": await result}
+    except TaskError as error:
+        return {"error": str(error)}
+
+
+async def tell_events(request: Request) -> Response:
+    """A browser that lost the connection says what it saw last, and goes on from there."""
+    result = polypool.result(request.path_params["id"])
+    return EventSourceResponse(story_of(result, after=request.headers.get("last-event-id")))
+
+
+async def story_of(result: AsyncResult[Scan], after: str | None) -> AsyncIterator[ServerSentEvent]:
+    async for event in result.aevents(after):
+        match event:
+            case Progress():
+                yield told("progress", {"done": event.done, "total": event.total, "note": event.note}, event.id)
+            case Emitted():
+                yield told("word", event.data, event.id)
+            case Ended():
+                yield told("end", {"status": event.state} | await ending_of(result, event.state), event.id)
+
+
+def told(kind: str, data: object, event_id: str | None) -> ServerSentEvent:
+    return ServerSentEvent(msgspec.json.encode(data).decode(), event=kind, id=event_id)
+
+
+def create_app() -> Starlette:
+    return Starlette(
+        routes=[
+            Route("/scans", send_photo, methods=["POST"]),
+            Route("/scans/{id}", how_it_stands),
+            Route("/scans/{id}/events", tell_events),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m examples.scan.api", description="Serve the scan API.")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default 8000)")
+    serve(create_app(), listen(parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The pipeline: photo → shrink → vision → rule → answer → reward, each stage in the pool that suits it.
+
+Run it with `polypool worker examples.scan.app:app`; one worker hosts all of the pools.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import openai
+
+from examples.scan.characters import Character, build_cache, meet
+from examples.scan.model import Seen, name_it, say_how
+from examples.scan.pictures import shrink_picture
+from examples.scan.rules import Rule, find_rules
+from examples.scan.settings import BROKER, FOLDER
+from examples.scan.stages import STAGES
+from polypool import Emitted, Polypool, current
+
+
+class Scan(msgspec.Struct):
+    """What a user gets for a photo."""
+
+    item: str
+    material: str
+    answer: str
+    rules: list[str]
+    character: str
+    greeting: str
+
+
+@asynccontextmanager
+async def lifespan(_: Polypool) -> AsyncIterator[openai.AsyncOpenAI]:
+    """One client a child process, so that its connections are kept and shared.
+
+    It reads OPENAI_BASE_URL and OPENAI_API_KEY. Trying again is polypool's business, hence max_retries=0:
+    a task that waits for its next attempt holds no slot.
+    """
+    async with openai.AsyncOpenAI(max_retries=0) as client:
+        yield client
+
+
+app = Polypool("scan", broker=BROKER, lifespan=lifespan)
+
+# What passes by itself: too many requests (429), a broken connection, a server in trouble.
+PASSING = (openai.RateLimitError, openai.APIConnectionError, openai.InternalServerError)
+
+
+@app.task(timeout=600)
+async def scan(photo: str) -> Scan:
+    """The chain, by hand: send a stage, wait for its result, report, send the next.
+
+    While it waits it costs a few kilobytes; the worker has room for a thousand of these at once.
+    """
+    picture = await (await shrink.adelay(photo))
+    report("shrink")
+    seen = await (await vision.adelay(picture))
+    report("vision")
+    rules = await (await rule.adelay(seen))
+    report("rule")
+    writing = await answer.adelay(seen, rules)
+    async for event in writing.aevents():
+        if isinstance(event, Emitted):
+            current.emit(event.data)  # each word, as it comes
+    words = await writing
+    report("answer")
+    character = await (await reward.adelay(seen))
+    report("reward")
+    return Scan(
+        seen.item,
+        seen.material,
+        words,
+        [each.name for each in rules],
+        character.name,
+        character.greeting,
+    )
+
+
+@app.task(pool="prefork", timeout=30)  # CPU: processes, and a hard limit that really kills
+def shrink(photo: str) -> str:
+    picture = Path(photo).with_suffix(".small.jpg")
+    picture.write_bytes(shrink_picture(Path(photo).read_bytes()))
+    return str(picture)
+
+
+@app.task(autoretry_for=PASSING, max_retries=8, retry_backoff=0.5, timeout=120)  # async def: asyncio
+async def vision(picture: str) -> Seen:
+    return await name_it(current.state, await asyncio.to_thread(Path(picture).read_bytes))
+
+
+@app.task  # def: threads
+def rule(seen: Seen) -> list[Rule]:
+    return find_rules(f"{seen.item} {seen.material}")
+
+
+@app.task(autoretry_for=PASSING, max_retries=8, retry_backoff=0.5, timeout=120)
+async def answer(seen: Seen, rules: list[Rule]) -> str:
+    words = []
+    async for word in say_how(current.state, seen, rules):
+        current.emit(word)
+        words.append(word)
+    return "".join(words)
+
+
+@app.task
+def reward(seen: Seen) -> Character:
+    turn = int.from_bytes(hashlib.blake2b(seen.item.encode(), digest_size=4).digest())
+    return meet(character_cache(), seen.material, turn)
+
+
+def report(stage: str) -> None:
+    """Tell whoever watches that a stage is done."""
+    current.progress([*STAGES].index(stage) + 1, len(STAGES), note=stage)
+
+
+@cache
+def character_cache() -> Path:
+    path = FOLDER / "characters.db"
+    build_cache(path)
+    return path
