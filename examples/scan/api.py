@@ -55,12 +55,18 @@ async def photo_in(request: Request) -> bytes:
 
 
 async def how_it_stands(request: Request) -> Response:
-    result = polypool.result(request.path_params["id"])
+    result, status = await known(request)
+    story = {"id": result.id, "status": status}
+    return Response(msgspec.json.encode(story | await ending_of(result, status)), media_type="application/json")
+
+
+async def known(request: Request) -> tuple[AsyncResult[Scan], str]:
+    """The scan that the address names, and how it stands."""
+    result: AsyncResult[Scan] = polypool.result(request.path_params["id"])
     status = await result.astatus()
     if status == "unknown":
         raise HTTPException(404, f"There is no scan {result.id}, or no longer.")
-    story = {"id": result.id, "status": status}
-    return Response(msgspec.json.encode(story | await ending_of(result, status)), media_type="application/json")
+    return result, status
 
 
 async def ending_of(result: AsyncResult[Scan], status: str) -> dict[str, object]:
@@ -75,7 +81,7 @@ async def ending_of(result: AsyncResult[Scan], status: str) -> dict[str, object]
 
 async def tell_events(request: Request) -> Response:
     """A browser that lost the connection says what it saw last, and goes on from there."""
-    result = polypool.result(request.path_params["id"])
+    result, _ = await known(request)
     return EventSourceResponse(story_of(result, after=request.headers.get("last-event-id")))
 
 

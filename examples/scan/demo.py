@@ -24,6 +24,7 @@ from rich.console import Console
 from examples.scan.figures import figures_of
 from examples.scan.gauges import Gauges
 from examples.scan.live import Scene, show
+from examples.scan.pools import ask_status, use_of_pools
 from examples.scan.processes import Crew, ProcessEnded, Started, address_of
 from examples.scan.tables import Report, print_report
 from examples.scan.users import JOIN_PER_SECOND, Crowd, take_photos
@@ -142,7 +143,8 @@ async def perform(options: argparse.Namespace, stage: Stage, console: Console) -
     )
     await stage.gauges.read()
     figures = figures_of(stage.crowd.ended, all_there, began + options.seconds)
-    return Report(figures, stage.gauges, [], options.users, options.scale)
+    status = await ask_status(POLYPOOL, stage.crew.environment["POLYPOOL_BROKER"])
+    return Report(figures, stage.gauges, use_of_pools(status), options.users, options.scale)
 
 
 async def beside(*watching: Coroutine[Any, Any, object], work: Coroutine[Any, Any, object]) -> None:

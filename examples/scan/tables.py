@@ -8,22 +8,10 @@ from rich.table import Table
 from examples.scan import published
 from examples.scan.figures import Figures, Spread
 from examples.scan.gauges import Gauges
+from examples.scan.pools import PoolUse
 from examples.scan.stages import STAGES
 
 NONE = "–"
-
-
-@dataclass(frozen=True)
-class PoolUse:
-    """What one pool of the worker did: slots busy on average, and the memory of its processes."""
-
-    kind: str
-    processes: int
-    slots: int
-    runs: int
-    busy: float
-    cpu: float | None
-    memory_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,7 @@ def stage_times(report: Report) -> Table:
 def pool_use(report: Report) -> Table:
     table = Table(title="Pools of the one worker", title_justify="left", title_style="bold")
     table.add_column("pool")
-    for heading in ("processes", "slots", "runs", "busy on average", "CPU cores", "memory"):
+    for heading in ("processes", "slots", "runs", "retries", "slots busy, mean", "cores busy, mean", "memory"):
         table.add_column(heading, justify="right")
     for pool in report.pools:
         table.add_row(
@@ -106,8 +94,9 @@ def pool_use(report: Report) -> Table:
             str(pool.processes),
             str(pool.slots),
             str(pool.runs),
+            str(pool.retried),
             f"{pool.busy:.1f}",
-            f"{pool.cpu:.2f}" if pool.cpu is not None else NONE,
+            f"{pool.cores:.2f}",
             f"{pool.memory_bytes / 1e6:.0f} MB" if pool.memory_bytes is not None else NONE,
         )
     return table
