@@ -59,7 +59,7 @@ class Lanes:
     def roll(self) -> None:
         """New children for new code; the old ones leave when their calls have ended."""
         for pool in self._pools.values():
-            pool.roll()
+            pool.roll(self._settings.grace)
 
     def notice_room(self, kind: str) -> None:
         """A call ended in this pool, or a child of it became ready."""

@@ -1,0 +1,88 @@
+"""The app the kill tests run: every run leaves its marks in a file, so that runs and ends can be counted.
+
+One line a mark, `begin|end <task id> <pid>`; a line is one write to a file opened for appending, so marks of many
+processes never mix.
+"""
+
+import asyncio
+import ctypes
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+from polypool import Polypool, current
+
+app = Polypool("marks", broker="sqlite:///marks.db")
+MARKS = "marks.txt"
+
+
+def mark(what: str) -> None:
+    """Leave a mark of the running task."""
+    file = os.open(MARKS, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, f"{what} {current.task_id} {os.getpid()}\n".encode())
+    finally:
+        os.close(file)
+
+
+def read(folder: Path) -> dict[str, Counter[str]]:
+    """The marks so far: how often each task began and ended."""
+    found: dict[str, Counter[str]] = {"begin": Counter(), "end": Counter()}
+    path = folder / MARKS
+    for line in path.read_text().splitlines() if path.exists() else []:
+        what, id, _ = line.split()
+        found[what][id] += 1
+    return found
+
+
+@app.task
+async def nap(seconds: float) -> str:
+    mark("begin")
+    await asyncio.sleep(seconds)
+    mark("end")
+    return "napped"
+
+
+@app.task
+def doze(seconds: float) -> str:
+    mark("begin")
+    time.sleep(seconds)
+    mark("end")
+    return "dozed"
+
+
+@app.task(pool="prefork")
+def grind(seconds: float) -> str:
+    mark("begin")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+    mark("end")
+    return "ground"
+
+
+@app.task(pool="prefork")
+def crash() -> None:
+    mark("begin")
+    ctypes.string_at(0)
+
+
+@app.task
+async def block(seconds: float) -> str:
+    mark("begin")
+    time.sleep(seconds)
+    mark("end")
+    return "blocked"
+
+
+@app.task(pool="prefork", timeout=0.5)
+def endless() -> None:
+    mark("begin")
+    while True:
+        pass
+
+
+@app.task(pool="auto")
+def busy(n: int) -> int:
+    return sum(i * i for i in range(n))
