@@ -49,7 +49,7 @@ def comparison(report: Report) -> Table:
     table.add_row("chains a minute", f"{figures.chains_per_minute:.0f}", f"{published.CHAINS_PER_MINUTE * scale:.1f}")
     table.add_row("chains answered", str(figures.chains - figures.failed), NONE)
     table.add_row("success", f"{figures.success:.1%}", f"{published.SUCCESS:.1%}")
-    table.add_row("chain, mean", seconds(figures.chain, "mean_s"), f"{then.mean_s:.2f} s")
+    table.add_row("chain, mean", seconds(figures.chain, "mean_s"), written(then.mean_s))
     table.add_row("chain, p50", seconds(figures.chain, "p50_s"), NONE)
     table.add_row("chain, p95", seconds(figures.chain, "p95_s"), NONE)
     table.add_row("first word, p50", seconds(figures.first_word, "p50_s"), NONE)
@@ -77,8 +77,8 @@ def stage_times(report: Report) -> Table:
             stage,
             pool,
             *[seconds(here, name) for name in ("mean_s", "p50_s", "p95_s", "p99_s")],
-            f"{then.mean_s:.2f} s" if then else NONE,
-            f"{then.p99_s:.2f} s" if then and then.p99_s else NONE,
+            written(then.mean_s) if then else NONE,
+            written(then.p99_s) if then and then.p99_s else NONE,
         )
     return table
 
@@ -103,4 +103,8 @@ def pool_use(report: Report) -> Table:
 
 
 def seconds(spread: Spread | None, name: str) -> str:
-    return f"{getattr(spread, name):.2f} s" if spread else NONE
+    return written(getattr(spread, name)) if spread else NONE
+
+
+def written(duration_s: float) -> str:
+    return f"{duration_s:.2f} s" if duration_s >= 0.1 else f"{duration_s * 1000:.0f} ms"
