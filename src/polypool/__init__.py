@@ -1,1 +1,76 @@
 """polypool: a task queue in which one worker hosts every kind of execution pool."""
+
+from polypool.app import Polypool
+from polypool.core.error import (
+    ArgumentError,
+    AsyncioInGreenlet,
+    ConfigurationError,
+    DuplicateTask,
+    EngineDamaged,
+    EngineError,
+    EngineFull,
+    EngineUnreachable,
+    MessageTooLarge,
+    MissingExtra,
+    NoCurrentTask,
+    NotEncodable,
+    PolypoolError,
+    ResultUnknown,
+    RetryRequested,
+    SendError,
+    SoftTimeout,
+    TaskCancelled,
+    TaskError,
+    TaskExpired,
+    TaskFailed,
+    TaskLost,
+    TimeLimitExceeded,
+    TraitMissing,
+    UnknownOption,
+    WaitInsideTask,
+)
+from polypool.core.lifecycle import State
+from polypool.current import current
+from polypool.group import GroupResult
+from polypool.result import AsyncResult
+from polypool.task import Task
+from polypool.watching import Emitted, Ended, Progress, Started
+
+__all__ = [
+    "ArgumentError",
+    "AsyncResult",
+    "AsyncioInGreenlet",
+    "ConfigurationError",
+    "DuplicateTask",
+    "Emitted",
+    "Ended",
+    "EngineDamaged",
+    "EngineError",
+    "EngineFull",
+    "EngineUnreachable",
+    "GroupResult",
+    "MessageTooLarge",
+    "MissingExtra",
+    "NoCurrentTask",
+    "NotEncodable",
+    "Polypool",
+    "PolypoolError",
+    "Progress",
+    "ResultUnknown",
+    "RetryRequested",
+    "SendError",
+    "SoftTimeout",
+    "Started",
+    "State",
+    "Task",
+    "TaskCancelled",
+    "TaskError",
+    "TaskExpired",
+    "TaskFailed",
+    "TaskLost",
+    "TimeLimitExceeded",
+    "TraitMissing",
+    "UnknownOption",
+    "WaitInsideTask",
+    "current",
+]

@@ -8,7 +8,21 @@ from polypool.core.message import Message
 
 T = TypeVar("T")
 
-_encoder = msgspec.msgpack.Encoder()
+
+def _plain(value: Any) -> Any:
+    """A value of a subclass (a template engine's safe string, a number with a unit) as the plain value it is."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 _message = msgspec.msgpack.Decoder(Message)
 _any = msgspec.msgpack.Decoder()
 

@@ -24,6 +24,7 @@ PolypoolError
 ├── SoftTimeout                   raised inside a task at `soft_timeout`
 ├── RetryRequested                raised inside a task by `raise current.retry()`
 ├── NoCurrentTask                 `current` used where no task runs
+├── WaitInsideTask                a blocking wait for a result inside a running task
 └── AsyncioInGreenlet             asyncio started inside a gevent or eventlet task
 """
 
@@ -141,6 +142,10 @@ class RetryRequested(PolypoolError):
 
 class NoCurrentTask(PolypoolError, RuntimeError):
     """`current` was used where no task runs."""
+
+
+class WaitInsideTask(PolypoolError, RuntimeError):
+    """A running task waited, blocking, for another one: it would hold its slot while that one may need it."""
 
 
 class AsyncioInGreenlet(PolypoolError, RuntimeError):

@@ -1,0 +1,202 @@
+"""Polypool: the registry of an app's tasks, their defaults, and the broker they are sent to."""
+
+import inspect
+import itertools
+import os
+import types
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
+
+from polypool.blocking import ClientLine
+from polypool.bulk import asend_all, one_by_one, send_all
+from polypool.core.error import ConfigurationError
+from polypool.core.manifest import Manifest
+from polypool.core.message import Message
+from polypool.core.port import Engine, Lifespan, Line, Middleware
+from polypool.group import GroupResult
+from polypool.naming import is_same_place, task_name
+from polypool.options import Defaults, MapOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
+from polypool.outlet import Outlet
+from polypool.progress_bar import meter_of
+from polypool.result import AsyncResult
+from polypool.task import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Call = tuple[Task[..., Any, R], tuple[Any, ...]] | tuple[Task[..., Any, R], tuple[Any, ...], Mapping[str, Any]]
+
+DEFAULT_BROKER = "sqlite:///polypool.db"
+
+
+class Decorator(Protocol):
+    """What `app.task(...)` with options returns."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Coroutine[Any, Any, R], R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
+
+
+class BindingDecorator(Protocol):
+    """What `app.task(bind=True)` returns: the function takes the task itself first."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
+    ) -> Task[P, Coroutine[Any, Any, R], R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R, R]: ...
+
+
+class Polypool:
+    """An app: declare tasks with `@app.task`, send them from anywhere, run them with `polypool worker MODULE:app`.
+
+    `broker` is an engine's URL (else POLYPOOL_BROKER, else sqlite:///polypool.db), or an engine itself. Nothing is
+    opened before the first send. `lifespan` is a context manager, async or not, around each worker child's life; what
+    it yields is `current.state`. `middleware` are callables around every run. `defaults` hold for all tasks that do
+    not say otherwise: queue, priority, timeout, soft_timeout, max_retries, retry_backoff, retry_backoff_max,
+    retry_jitter, autoretry_for, expires, result_ttl, max_lost.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        broker: str | Engine | None = None,
+        *,
+        lifespan: Lifespan | None = None,
+        middleware: Iterable[Middleware] = (),
+        **defaults: Unpack[Defaults],
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(
+                f'Polypool({name!r}): the first argument is the app\'s name, as in Polypool("shop")'
+            )
+        self.name = name
+        self.broker = broker if broker is not None else os.environ.get("POLYPOOL_BROKER") or DEFAULT_BROKER
+        self.lifespan = lifespan
+        self.middleware: Sequence[Middleware] = tuple(middleware)
+        self._defaults = defaults_of(f"Polypool({name!r})", defaults)
+        self._tasks: dict[str, Task[..., Any, Any]] = {}
+        self.tasks: Mapping[str, Task[..., Any, Any]] = types.MappingProxyType(self._tasks)
+        self._client = ClientLine(self._make_engine)
+        self.outlet = Outlet(self._client, self.tasks)
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Coroutine[Any, Any, R], R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
+    @overload
+    def task(self, /, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
+    @overload
+    def task(self, /, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Declare a task, bare (`@app.task`) or with options (`@app.task(pool="prefork", timeout=60)`).
+
+        An async def runs in the asyncio pool, a def in threads, unless `pool` says otherwise. docs/tasks.md tells each
+        option. UnknownOption and ConfigurationError are raised here, when the module is loaded.
+        """
+        check_task_options("@app.task", options)
+        if function is not None:
+            return self._declare(function, options)
+        return lambda function: self._declare(function, options)
+
+    def send_many(
+        self, calls: Iterable[Call[R]], *, progress: bool | None = None, **options: Unpack[MapOptions]
+    ) -> GroupResult[R]:
+        """Send calls of any tasks as one group: (task, args) or (task, args, kwargs) each.
+
+        Read lazily and sent in batches; `progress` and options as in `Task.map`.
+        """
+        base = options.get("task_id") or self.outlet.new_id()
+        now = self.outlet.now()
+        messages = (_message(call, index, base, options, now) for index, call in enumerate(calls))
+        count = send_all(self.outlet, messages, meter_of(f"to {self.name}", calls, progress))
+        return GroupResult(base, count, self.outlet)
+
+    async def asend_many(
+        self,
+        calls: Iterable[Call[R]] | AsyncIterable[Call[R]],
+        *,
+        progress: bool | None = None,
+        **options: Unpack[MapOptions],
+    ) -> GroupResult[R]:
+        """As `send_many`; `calls` may be an async iterable too."""
+        base = options.get("task_id") or self.outlet.new_id()
+        now = self.outlet.now()
+        index = itertools.count()
+        messages = (_message(call, next(index), base, options, now) async for call in one_by_one(calls))
+        count = await asend_all(self.outlet, messages, meter_of(f"to {self.name}", calls, progress))
+        return GroupResult(base, count, self.outlet)
+
+    def result(self, id: str) -> AsyncResult[Any]:
+        """A handle on a task that was sent before, here or elsewhere."""
+        return AsyncResult(id, self.outlet)
+
+    def group_result(self, id: str, count: int) -> GroupResult[Any]:
+        """A handle on a group that was sent before: its id and how many tasks it has."""
+        return GroupResult(id, count, self.outlet)
+
+    def manifest(self) -> Manifest:
+        """The app as a worker needs to know it."""
+        broker = self.broker if isinstance(self.broker, str) else "memory://"
+        return Manifest(self.name, broker, tuple(task.spec for task in self._tasks.values()))
+
+    def use(self, line: Line) -> None:
+        """From now on send through this line; a worker's child gives its uplink."""
+        self.outlet.line = line
+
+    def close(self) -> None:
+        """Finish what was sent and close the broker's connection; the next send opens it again. A process that ends
+        does this by itself."""
+        self._client.close()
+
+    def _make_engine(self) -> Engine:
+        if not isinstance(self.broker, str):
+            return self.broker
+        from polypool.brokers.open import open_engine
+
+        return open_engine(self.broker)
+
+    def _declare(self, function: Callable[..., Any], given: Mapping[str, Any]) -> Task[..., Any, Any]:
+        name = given.get("name") or task_name(function)
+        is_async = _is_async(name, function)
+        options = {**self._defaults, **given}
+        bind = options.pop("bind", False)
+        spec = spec_of(name, is_async, options)
+        known = self._tasks.get(name)
+        if known is not None and not is_same_place(known.function, function):
+            raise ConfigurationError(
+                f"two functions are called {name}: {_place(known.function)} and {_place(function)}; "
+                'give one of them another name: @app.task(name="…")'
+            )
+        errors = options.get("autoretry_for", ())
+        task: Task[..., Any, Any] = Task(
+            function, spec, self.outlet, (errors,) if isinstance(errors, type) else tuple(errors), bind
+        )
+        self._tasks[name] = task
+        return task
+
+    def __repr__(self) -> str:
+        return f"<Polypool {self.name}, {len(self._tasks)} tasks, {self.broker}>"
+
+
+def _message(call: Call[Any], index: int, base: str, options: Mapping[str, Any], now: float) -> Message:
+    task, args, *rest = call
+    terms = terms_of(task.spec, options, now) if options else None
+    return task.numbered(index, args, rest[0] if rest else {}, base, terms)
+
+
+def _is_async(name: str, function: Callable[..., Any]) -> bool:
+    if isinstance(function, type):
+        raise ConfigurationError(f"{name}: a task is a function, not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(
+            f"{name}: a task returns one value and this function yields; send values on the way with current.emit(…)"
+        )
+    return inspect.iscoroutinefunction(function)
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = getattr(function, "__code__", None)
+    return repr(function) if code is None else f"{code.co_filename}:{code.co_firstlineno}"

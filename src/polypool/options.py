@@ -1,0 +1,292 @@
+"""The options of tasks and of single sends: their names, their units, and what is refused with which words."""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+import msgspec
+
+from polypool.core.error import ConfigurationError, UnknownOption
+from polypool.core.manifest import TaskSpec
+from polypool.core.message import DEFAULT_QUEUE, HIGHEST_PRIORITY, LOWEST_PRIORITY, Policy
+from polypool.core.settings import AUTO, POOL_KINDS
+
+Seconds = float | timedelta
+Moment = float | datetime
+"""A point in time: Unix seconds, or a datetime. One without a time zone is in this machine's, as Python has it."""
+
+ASYNC_POOLS = ("asyncio", "solo", "prefork")
+SYNC_POOLS = ("threads", "prefork", "solo", "gevent", "eventlet")
+
+
+class Defaults(TypedDict, total=False):
+    """Options that an app gives to all of its tasks, unless they say otherwise."""
+
+    queue: str
+    priority: int
+    timeout: Seconds | None
+    soft_timeout: Seconds | None
+    max_retries: int
+    retry_backoff: Seconds
+    retry_backoff_max: Seconds
+    retry_jitter: bool
+    autoretry_for: tuple[type[BaseException], ...]
+    expires: Seconds | None
+    result_ttl: Seconds
+    max_lost: int
+
+
+class TaskOptions(Defaults, total=False):
+    """Options of one task, as its decorator takes them."""
+
+    name: str
+    pool: str
+
+
+class MapOptions(TypedDict, total=False):
+    """Options of many sends at once. `task_id` is the group's id; each task's is that and its index."""
+
+    countdown: Seconds
+    eta: Moment
+    expires: Seconds | datetime | None
+    queue: str
+    priority: int
+    task_id: str
+    max_retries: int
+    timeout: Seconds | None
+    soft_timeout: Seconds | None
+    result_ttl: Seconds
+
+
+class SendOptions(MapOptions, total=False):
+    """Options of one send, over those of its task."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What options came to, resolved once for a send or for a million."""
+
+    queue: str
+    pool: str
+    priority: int
+    policy: Policy
+    due: float | None = None
+    expires: float | None = None
+    """Unix seconds."""
+    expires_in: float | None = None
+    """Seconds from sending; where `expires` is not given."""
+
+
+def defaults_of(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check an app's defaults."""
+    _refuse_unknown(where, given, Defaults.__annotations__)
+    return _checked(where, given)
+
+
+def spec_of(task: str, is_async: bool, options: Mapping[str, Any]) -> TaskSpec:
+    """A task's standing options, from its decorator's and the app's defaults merged."""
+    checked = _checked(task, options)
+    default_pool = "asyncio" if is_async else "threads"
+    pool = checked.get("pool", default_pool)
+    _check_colour(task, pool, is_async)
+    covered = checked.get("autoretry_for", ())
+    retries_timeout = any(issubclass(TimeoutError, one) or _names_timeout(one) for one in covered)
+    policy = msgspec.structs.replace(Policy(), retries_timeout=retries_timeout, **_policy_part(checked))
+    _check_limits(task, policy)
+    return TaskSpec(
+        name=task,
+        pool=pool,
+        queue=checked.get("queue", DEFAULT_QUEUE),
+        priority=checked.get("priority", 0),
+        policy=policy,
+        is_async=is_async,
+        expires=checked.get("expires"),
+    )
+
+
+def check_task_options(where: str, given: Mapping[str, Any]) -> None:
+    """UnknownOption for a name that the decorator does not have."""
+    _refuse_unknown(where, given, {**Defaults.__annotations__, **TaskOptions.__annotations__, "bind": bool})
+
+
+def standing_terms(spec: TaskSpec) -> Terms:
+    """The terms of a send without options."""
+    return Terms(spec.queue, spec.pool, spec.priority, spec.policy, expires_in=spec.expires)
+
+
+def terms_of(spec: TaskSpec, given: Mapping[str, Any], now: float) -> Terms:
+    """The terms of a send with these options."""
+    where = f"sending {spec.name}"
+    _refuse_unknown(where, given, {**MapOptions.__annotations__, **SendOptions.__annotations__})
+    expires = given.get("expires", spec.expires)
+    checked = _checked(where, {name: value for name, value in given.items() if name not in _MOMENTS})
+    policy = spec.policy
+    if changed := _policy_part(checked):
+        policy = msgspec.structs.replace(policy, **changed)
+        _check_limits(where, policy)
+    at = _unix(where, "expires", expires) if isinstance(expires, datetime) else None
+    within = None if at is not None or expires is None else _seconds_above_zero(where, "expires", expires)
+    return Terms(
+        queue=checked.get("queue", spec.queue),
+        pool=spec.pool,
+        priority=checked.get("priority", spec.priority),
+        policy=policy,
+        due=_due(where, given, now),
+        expires=at,
+        expires_in=within,
+    )
+
+
+def check_pool(where: str, pool: object) -> str:
+    """A pool's name; ConfigurationError with those there are."""
+    if pool not in (*POOL_KINDS, AUTO):
+        raise ConfigurationError(
+            f"{where}: no pool is called {pool!r}{_nearest(str(pool), (*POOL_KINDS, AUTO))}; there are "
+            f"{', '.join(POOL_KINDS)}, and {AUTO} to have polypool choose"
+        )
+    return str(pool)
+
+
+def _check_colour(task: str, pool: str, is_async: bool) -> None:
+    if pool == AUTO or pool in (ASYNC_POOLS if is_async else SYNC_POOLS):
+        return
+    if is_async:
+        raise ConfigurationError(
+            f"{task}: an async def task cannot run in the {pool} pool, which runs blocking functions; "
+            f'leave pool out (asyncio), say pool="prefork" if it burns CPU, or make it a plain def'
+        )
+    raise ConfigurationError(
+        f"{task}: a plain def task would block the event loop of the {pool} pool and every task on it; "
+        "leave pool out (threads), or make it async def"
+    )
+
+
+def _check_limits(where: str, policy: Policy) -> None:
+    soft, hard = policy.soft_timeout, policy.timeout
+    if soft is not None and hard is not None and soft >= hard:
+        raise ConfigurationError(
+            f"{where}: soft_timeout ({soft:g} s) must be shorter than timeout ({hard:g} s), "
+            "or the process is killed before the task can clean up"
+        )
+
+
+def _names_timeout(covered: type[BaseException]) -> bool:
+    return covered.__module__ == "polypool.core.error" and covered.__name__ == "TimeLimitExceeded"
+
+
+def _policy_part(checked: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: checked[name] for name in Policy.__struct_fields__ if name in checked}
+
+
+def _due(where: str, given: Mapping[str, Any], now: float) -> float | None:
+    countdown, eta = given.get("countdown"), given.get("eta")
+    if countdown is not None and eta is not None:
+        raise ConfigurationError(f"{where}: countdown and eta both say when; give one of them")
+    if countdown is not None:
+        seconds = _seconds(where, "countdown", countdown)
+        return now + seconds if seconds > 0 else None
+    return None if eta is None else _unix(where, "eta", eta)
+
+
+def _unix(where: str, name: str, moment: Any) -> float:
+    if isinstance(moment, datetime):
+        return moment.timestamp()
+    return _seconds(where, name, moment)
+
+
+def _refuse_unknown(where: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            raise UnknownOption(
+                f"{where}: there is no option {name!r}{_nearest(name, known)}; there are {', '.join(sorted(known))}"
+            )
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _checked(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _CHECKS[name](where, name, value) for name, value in given.items()}
+
+
+def _seconds(where: str, name: str, value: Any) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not math.isfinite(seconds) or seconds < 0:
+        raise ConfigurationError(
+            f"{where}: {name}={value!r} must be a number of seconds (or a timedelta), not negative"
+        )
+    return float(seconds)
+
+
+def _seconds_above_zero(where: str, name: str, value: Any) -> float:
+    seconds = _seconds(where, name, value)
+    if seconds == 0:
+        raise ConfigurationError(f"{where}: {name}=0 leaves no time at all; leave it out to have no limit")
+    return seconds
+
+
+def _limit(where: str, name: str, value: Any) -> float | None:
+    return None if value is None else _seconds_above_zero(where, name, value)
+
+
+def _whole(lowest: int, highest: int | None = None) -> Callable[[str, str, Any], int]:
+    def check(where: str, name: str, value: Any) -> int:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or value < lowest or (highest is not None and value > highest):
+            span = f"from {lowest} to {highest}" if highest is not None else f"of at least {lowest}"
+            raise ConfigurationError(f"{where}: {name}={value!r} must be a whole number {span}")
+        return int(value)
+
+    return check
+
+
+def _yes_or_no(where: str, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{where}: {name}={value!r} must be True or False")
+    return value
+
+
+def _word(where: str, name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or len(value) > 200 or not value.isprintable() or "," in value:
+        raise ConfigurationError(f"{where}: {name}={value!r} must be a word of 1 to 200 characters without commas")
+    return value
+
+
+def _classes(where: str, name: str, value: Any) -> tuple[type[BaseException], ...]:
+    classes = (value,) if isinstance(value, type) else value
+    if not isinstance(classes, tuple | list) or not all(_is_error_class(one) for one in classes):
+        raise ConfigurationError(f"{where}: {name}={value!r} must be a tuple of exception classes, as in (OSError,)")
+    return tuple(classes)
+
+
+def _is_error_class(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def _pool(where: str, name: str, value: Any) -> str:
+    return check_pool(where, value)
+
+
+_MOMENTS = ("countdown", "eta", "expires")
+_CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
+    "name": _word,
+    "queue": _word,
+    "task_id": _word,
+    "pool": _pool,
+    "priority": _whole(LOWEST_PRIORITY, HIGHEST_PRIORITY),
+    "timeout": _limit,
+    "soft_timeout": _limit,
+    "expires": _limit,
+    "max_retries": _whole(0),
+    "max_lost": _whole(1),
+    "retry_backoff": _seconds,
+    "retry_backoff_max": _seconds,
+    "result_ttl": _seconds,
+    "retry_jitter": _yes_or_no,
+    "bind": _yes_or_no,
+    "autoretry_for": _classes,
+}

@@ -1,0 +1,91 @@
+"""Outlet: an app's way out. The line it sends through, its clock, and conversations held over that line."""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Protocol, TypeVar
+
+from polypool.core.ask import Ask, Put
+from polypool.core.codec import decode_any
+from polypool.core.error import DuplicateTask
+from polypool.core.message import Message
+from polypool.core.port import Line
+from polypool.ids import IdSource
+
+T = TypeVar("T")
+
+Conversation = Generator[Ask, Any, T]
+"""Asks, one after the other, and what came of them. Written once; `hold` and `ahold` lend it a colour."""
+
+
+class ReadsResults(Protocol):
+    """What knows the type of a task's results."""
+
+    def decode_result(self, value: bytes) -> Any: ...
+
+
+class Returning(Protocol):
+    """A task, as far as a result needs it."""
+
+    @property
+    def arguments(self) -> ReadsResults: ...
+
+
+class Outlet:
+    """Where an app's messages leave this process and answers come in.
+
+    In a client the line is the process's own connection, in a worker's child its uplink.
+    """
+
+    __slots__ = ("line", "new_id", "now", "tasks")
+
+    def __init__(self, line: Line, tasks: Mapping[str, Returning]) -> None:
+        self.line = line
+        self.tasks = tasks
+        self.now: Callable[[], float] = time.time
+        self.new_id = IdSource()
+
+    def put(self, message: Message) -> None:
+        """Send one message; returns once it is durable."""
+        accepted: list[bool] = self.line.ask(Put([message])).result()
+        if not accepted[0]:
+            raise _duplicate(message)
+
+    async def aput(self, message: Message) -> None:
+        """The same, awaited."""
+        accepted: list[bool] = await self.line.ask(Put([message]))
+        if not accepted[0]:
+            raise _duplicate(message)
+
+    def hold(self, conversation: Conversation[T]) -> T:
+        """Carry a conversation through, blocking at each ask."""
+        try:
+            ask = next(conversation)
+            while True:
+                ask = conversation.send(self.line.ask(ask).result())
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
+
+    async def ahold(self, conversation: Conversation[T]) -> T:
+        """Carry a conversation through, awaiting each ask."""
+        try:
+            ask = next(conversation)
+            while True:
+                ask = conversation.send(await self.line.ask(ask))
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
+
+    def read_value(self, task: str, value: bytes | None) -> Any:
+        """What a task returned, typed by its annotation where this process knows the task."""
+        if value is None:
+            return None
+        known = self.tasks.get(task)
+        return decode_any(value) if known is None else known.arguments.decode_result(value)
+
+
+def _duplicate(message: Message) -> DuplicateTask:
+    return DuplicateTask(
+        f"{message.task}: a task with the id {message.id!r} was sent before; nothing was sent now. "
+        f"app.result({message.id!r}) shows what became of it"
+    )

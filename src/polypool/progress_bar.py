@@ -1,0 +1,71 @@
+"""A bar on the terminal for sends that take long enough to look at."""
+
+import operator
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE = 1.0
+"""Seconds before a bar appears by itself."""
+
+
+class Meter:
+    """Counts what was sent. Shows a bar on stderr after a second if that is a terminal.
+
+    `shown`: True always shows it, False never does. `total` is None where nobody knows it.
+    """
+
+    def __init__(self, what: str, total: int | None, shown: bool | None = None) -> None:
+        self._what = what
+        self._total = total
+        self._may_show = sys.stderr.isatty() if shown is None else shown
+        self._show_at = time.monotonic() + (0.0 if shown else PATIENCE)
+        self._done = 0
+        self._bar: Progress | None = None
+        self._row: TaskID | None = None
+
+    def advance(self, count: int) -> None:
+        """So many more are durable."""
+        self._done += count
+        if self._bar is None and self._may_show and time.monotonic() >= self._show_at:
+            self._show()
+        if self._bar is not None and self._row is not None:
+            self._bar.update(self._row, completed=self._done)
+
+    def _show(self) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._row = self._bar.add_task(f"sending {self._what}", total=self._total)
+        self._bar.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None and self._row is not None:
+            if error is None:
+                self._bar.update(self._row, total=self._done, completed=self._done)
+            self._bar.stop()
+
+
+def meter_of(what: str, items: object, shown: bool | None) -> Meter:
+    """A meter for sending these items, with their number as the total where they know it."""
+    return Meter(what, operator.length_hint(items) or None, shown)

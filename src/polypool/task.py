@@ -1,0 +1,200 @@
+"""Task: a named function and its policy. Calling it runs it here; `delay` and its kin send it to a worker."""
+
+import functools
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
+
+from polypool.arguments import Parameters
+from polypool.bulk import asend_all, one_by_one, send_all
+from polypool.core.error import SendError
+from polypool.core.manifest import TaskSpec
+from polypool.core.message import Message
+from polypool.core.running import running
+from polypool.group import GroupResult
+from polypool.options import MapOptions, SendOptions, Terms, standing_terms, terms_of
+from polypool.outlet import Outlet
+from polypool.progress_bar import meter_of
+from polypool.result import AsyncResult
+
+P = ParamSpec("P")
+C = TypeVar("C")
+"""What calling the function returns: a coroutine, for an async def."""
+V = TypeVar("V")
+"""What a run of it returns."""
+
+Arguments = tuple[Any, ...]
+
+
+class Task(Generic[P, C, V]):
+    """A function that can be sent. Made by `@app.task`.
+
+    Methods that begin with `a` are the awaited twins of those that block. All that send return once the message is
+    durable, and raise ArgumentError or NotEncodable, naming the parameter, for what the function would not take.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., C],
+        spec: TaskSpec,
+        outlet: Outlet,
+        autoretry_for: tuple[type[BaseException], ...] = (),
+        bind: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.name = spec.name
+        self.function = function
+        self.spec = spec
+        self.is_async = spec.is_async
+        self.autoretry_for = autoretry_for
+        self.bind = bind
+        self._outlet = outlet
+        self._standing = standing_terms(spec)
+
+    @functools.cached_property
+    def arguments(self) -> Parameters:
+        """Read at the first send or run, when every class that annotations name has been defined."""
+        return Parameters(self.name, self.function, skip=1 if self.bind else 0)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
+        """Run it here and now, as the plain function it is."""
+        return self.function(self, *args, **kwargs) if self.bind else self.function(*args, **kwargs)
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
+        """Send it with these arguments."""
+        return self._sent(self.message(args, kwargs, self._standing))
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
+        return await self._asent(self.message(args, kwargs, self._standing))
+
+    def apply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
+    ) -> AsyncResult[V]:
+        """Send it with options that hold for this once: countdown or eta, expires, queue, priority, task_id,
+        max_retries, timeout, soft_timeout, result_ttl.
+
+        DuplicateTask for a `task_id` that was sent before: so sending again after a doubtful failure is safe.
+        """
+        return self._sent(self._with_options(args, kwargs, options))
+
+    async def aapply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
+    ) -> AsyncResult[V]:
+        return await self._asent(self._with_options(args, kwargs, options))
+
+    def map(
+        self, items: Iterable[Any], *, progress: bool | None = None, **options: Unpack[MapOptions]
+    ) -> GroupResult[V]:
+        """Send it once for each item, as its only argument.
+
+        Items are read lazily and sent in batches, so there may be millions. A bar shows on a terminal when that takes
+        longer than a second; `progress` True or False says otherwise. Options hold for each task. With a `task_id`
+        of your own, doing it again sends only what was not sent before.
+        """
+        base, terms = self._group_terms(options)
+        messages = (self.numbered(index, (item,), {}, base, terms) for index, item in enumerate(items))
+        count = send_all(self._outlet, messages, meter_of(self.name, items, progress))
+        return GroupResult(base, count, self._outlet)
+
+    async def amap(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        progress: bool | None = None,
+        **options: Unpack[MapOptions],
+    ) -> GroupResult[V]:
+        """As `map`; `items` may be an async iterable too."""
+        return await self._asend_each(((item,) async for item in one_by_one(items)), items, progress, options)
+
+    def starmap(
+        self, tuples: Iterable[Arguments], *, progress: bool | None = None, **options: Unpack[MapOptions]
+    ) -> GroupResult[V]:
+        """Send it once for each tuple, with the tuple's values as its arguments. Otherwise as `map`."""
+        base, terms = self._group_terms(options)
+        messages = (self.numbered(index, args, {}, base, terms) for index, args in enumerate(tuples))
+        count = send_all(self._outlet, messages, meter_of(self.name, tuples, progress))
+        return GroupResult(base, count, self._outlet)
+
+    async def astarmap(
+        self,
+        tuples: Iterable[Arguments] | AsyncIterable[Arguments],
+        *,
+        progress: bool | None = None,
+        **options: Unpack[MapOptions],
+    ) -> GroupResult[V]:
+        """As `starmap`; `tuples` may be an async iterable too."""
+        return await self._asend_each(one_by_one(tuples), tuples, progress, options)
+
+    def message(self, args: Arguments, kwargs: Mapping[str, Any], terms: Terms, id: str | None = None) -> Message:
+        """What is sent for one call; `id` None makes one."""
+        outlet, sender = self._outlet, running.get()
+        now = outlet.now()
+        expires = terms.expires if terms.expires_in is None else now + terms.expires_in
+        parent = root = None
+        if sender is not None:
+            parent = sender.message.id
+            root = sender.message.root or parent
+        return Message(
+            id=outlet.new_id() if id is None else id,
+            task=self.name,
+            args=self.arguments.encode(args, kwargs),
+            queue=terms.queue,
+            pool=terms.pool,
+            priority=terms.priority,
+            sent_at=now,
+            due=terms.due,
+            expires=expires,
+            policy=terms.policy,
+            parent=parent,
+            root=root,
+        )
+
+    def numbered(
+        self, index: int, args: Arguments, kwargs: Mapping[str, Any], base: str, terms: Terms | None
+    ) -> Message:
+        """The message of a group's member; None takes the task's own terms."""
+        try:
+            return self.message(args, kwargs, terms or self._standing, f"{base}-{index}")
+        except SendError as error:
+            error.add_note(f"polypool: this was item {index:,}, counted from 0")
+            raise
+
+    def _with_options(
+        self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
+    ) -> Message:
+        if isinstance(args, str | bytes | Mapping):
+            raise TypeError(f"{self.name}: args={args!r} must be a tuple of arguments, as in apply_async(({args!r},))")
+        terms = terms_of(self.spec, options, self._outlet.now())
+        return self.message(tuple(args), kwargs or {}, terms, options.get("task_id"))
+
+    def _sent(self, message: Message) -> AsyncResult[V]:
+        self._outlet.put(message)
+        return AsyncResult(message.id, self._outlet)
+
+    async def _asent(self, message: Message) -> AsyncResult[V]:
+        await self._outlet.aput(message)
+        return AsyncResult(message.id, self._outlet)
+
+    def _group_terms(self, options: Mapping[str, Any]) -> tuple[str, Terms]:
+        terms = terms_of(self.spec, options, self._outlet.now()) if options else self._standing
+        return options.get("task_id") or self._outlet.new_id(), terms
+
+    async def _amessages(self, tuples: AsyncIterable[Arguments], base: str, terms: Terms) -> AsyncIterator[Message]:
+        index = 0
+        async for args in tuples:
+            yield self.numbered(index, args, {}, base, terms)
+            index += 1
+
+    async def _asend_each(
+        self,
+        tuples: AsyncIterable[Arguments],
+        items: object,
+        progress: bool | None,
+        options: Mapping[str, Any],
+    ) -> GroupResult[V]:
+        base, terms = self._group_terms(options)
+        messages = self._amessages(tuples, base, terms)
+        count = await asend_all(self._outlet, messages, meter_of(self.name, items, progress))
+        return GroupResult(base, count, self._outlet)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}, {self.spec.pool}>"
