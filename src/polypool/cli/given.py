@@ -37,7 +37,7 @@ class OptionalNumbers(click.Command):
             if isinstance(option, click.Option) and not option.is_flag and isinstance(option.flag_value, float)
             for name in option.opts
         }
-        following = [*args[1:], ""]
+        following = [*args, ""][1:]
         filled = [
             f"{word}={mayhave[word]}" if word in mayhave and not _is_number(after) else word
             for word, after in zip(args, following, strict=True)

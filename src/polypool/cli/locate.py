@@ -86,7 +86,7 @@ def _absent(module: str, path: list[str], directory: Path) -> str:
         return f"{text}; did you mean {f'{parent}.' if parent else ''}{near[0]}?"
     if parent:
         return text
-    return f"{text}, nor is it installed; run the command where {last}.py lies, or install the package that has it"
+    return f"{text}, nor is it installed\nRun the command where {last}.py lies, or install the package that has it."
 
 
 def _place(error: BaseException) -> str:

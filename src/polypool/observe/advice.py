@@ -85,7 +85,8 @@ def _blocks_the_loop(tally: Tally) -> Finding:
         tally.task,
         tally.pool,
         "warning",
-        f"blocked its event loop {times(tally.blocked)} in {tally.runs} runs; every other call there stood still",
+        f"blocked its event loop {_times(tally.blocked)} in {_counted(tally.runs, 'run')}; "
+        "every other call there stood still",
         "find the blocking call in the worker's log (its stack is there) and await it, or hand it to "
         'asyncio.to_thread; or make the task a plain def on pool="threads"',
     )
@@ -144,12 +145,12 @@ def _small_pools(tallies: Sequence[Tally], pools: Sequence[PoolReport]) -> Itera
 
 
 def _waits_too_long(tally: Tally) -> bool:
-    return tally.runs >= MIN_RUNS and mean_wait(tally) > max(SMALL_WAIT, SMALL_RATIO * tally.mean_wall)
+    return tally.runs >= MIN_RUNS and _mean_wait(tally) > max(SMALL_WAIT, SMALL_RATIO * tally.mean_wall)
 
 
 def _waits_long(tally: Tally, slots: int, workers: int) -> Finding:
     evidence = (
-        f"{span(mean_wait(tally))} in the queue for {span(tally.mean_wall)} of running, over {tally.runs} runs; "
+        f"{span(_mean_wait(tally))} in the queue for {span(tally.mean_wall)} of running, over {tally.runs} runs; "
         f"all {slots} slots are in use"
     )
     each = 2 * max(slots // workers, 1)
@@ -162,10 +163,14 @@ def _waits_long(tally: Tally, slots: int, workers: int) -> Finding:
     return Finding(tally.task, tally.pool, "hint", evidence, change)
 
 
-def mean_wait(tally: Tally) -> float:
+def _mean_wait(tally: Tally) -> float:
     """Seconds in the queue before a run."""
     return tally.wait / tally.runs if tally.runs else 0.0
 
 
-def times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

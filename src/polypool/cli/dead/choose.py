@@ -24,9 +24,7 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen(ids: tuple[str, ...], task: str | None, queue: str | None, everything: bool) -> Search:
-    """What was chosen. ConfigurationError where nothing was, or both ids and all."""
-    if not (ids or task or queue or everything):
-        raise ConfigurationError("which dead letters? name ids, or say --task NAME, --queue NAME or --all")
+    """What was chosen; ConfigurationError where ids and more than those were."""
     if ids and (task or queue or everything):
         raise ConfigurationError("either name ids or say --task, --queue or --all, not both")
     return Search(dead=True, ids=ids or None, task=task, queue=queue)

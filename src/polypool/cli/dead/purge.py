@@ -12,6 +12,6 @@ from polypool.cli.look import Looking, as_json, looking
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @looking(takes_app=False, can_watch=False)
 def purge(to: Looking, ids: tuple[str, ...], yes: bool, **of: object) -> None:
-    """Delete dead letters for good. Asks before, unless --yes is said."""
+    """Delete dead letters for good: all of them unless some are chosen. Asks before, unless --yes is said."""
     count = act(to.url, "purge", chosen(ids, **of), confirm=not yes)  # type: ignore[arg-type]
     click.echo(as_json(Moved(to.url, count)) if to.is_json else f"{count:,} deleted")
