@@ -1,17 +1,16 @@
 """polypool call: send one task, and wait for its result."""
 
 import json
-import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
+from polypool.cli.exits import FAILED, complain
 from polypool.cli.given import OptionalNumbers
 from polypool.cli.locate import load
 from polypool.cli.look import as_json
-from polypool.cli.main import FAILED, complain
 from polypool.cli.result import FOREVER, pretty
 from polypool.core.error import ConfigurationError, TaskError, TaskFailed
 
@@ -36,10 +35,8 @@ def call(target: str, name: str, arguments: tuple[str, ...], wait: float | None,
     TASK is the task's full name, or its last part where that is clear. Prints the id, or with --wait the result as
     JSON; exits with 1 when the task failed.
     """
-    broker = given.pop("broker")
-    if broker:
-        os.environ["POLYPOOL_BROKER"] = broker
     app = load(target, Path.cwd())
+    app.broker = given.pop("broker") or app.broker  # nothing is opened before the first send
     task = named(name, app.tasks)
     args, kwargs = parsed(arguments)
     sent = task.apply_async(args, kwargs, **{key: value for key, value in given.items() if value is not None})

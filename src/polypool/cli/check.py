@@ -8,9 +8,9 @@ import click
 
 from polypool.cli.documents import Checked, TaskChecked
 from polypool.cli.engine import opened
+from polypool.cli.exits import FAILED
 from polypool.cli.locate import load
 from polypool.cli.look import as_json, print_blocks
-from polypool.cli.main import FAILED
 from polypool.cli.table import Block, Note, Row, Table, columns
 from polypool.core.error import PolypoolError
 from polypool.core.manifest import Manifest, TaskSpec

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 import click
 
+from polypool.cli.exits import FAILED, INTERRUPTED, WRONGLY_USED, complain
 from polypool.cli.lazy import LazyGroup
 from polypool.core.error import ConfigurationError, PolypoolError
-
-FAILED, WRONGLY_USED, INTERRUPTED = 1, 2, 130
 
 COMMANDS = {
     "worker": "run tasks",
@@ -53,9 +52,5 @@ def _run(arguments: Sequence[str] | None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def complain(text: str) -> None:
-    """Say on stderr what is wrong in red, and below it, plainly, what helps."""
-    wrong, _, help = text.partition("\n")
-    click.secho(f"polypool: {wrong}", fg="red", err=True)
-    if help:
-        click.echo(help, err=True)
+if __name__ == "__main__":
+    main()

@@ -8,16 +8,15 @@ import msgspec
 
 from polypool.cli.documents import Result
 from polypool.cli.documents import result as result_of
+from polypool.cli.exits import FAILED, NOT_ENDED
 from polypool.cli.given import OptionalNumbers
 from polypool.cli.look import Looking, as_json, look, looking
-from polypool.cli.main import FAILED
 from polypool.cli.table import Block, Note, Row, Table, columns
 from polypool.core.error import ResultUnknown
 from polypool.core.lifecycle import State
 from polypool.core.port import Engine
 from polypool.observe.words import span
 
-NOT_ENDED = 3
 FOREVER = float("inf")
 LONGEST_WAIT = 30.0
 """Seconds of one wait inside the engine; only how often a waiting command asks anew."""
