@@ -6,7 +6,7 @@ from polypool.cli.documents import LaneSeen, WorkerSeen
 from polypool.cli.table import Note, Row, Table, columns
 from polypool.observe.advice import Finding
 from polypool.observe.figures import TaskFigures
-from polypool.observe.words import number, percent, size, span
+from polypool.observe.words import ago, number, percent, size, span
 
 
 def worker_table(workers: Sequence[WorkerSeen], now: float) -> Table:
@@ -16,7 +16,7 @@ def worker_table(workers: Sequence[WorkerSeen], now: float) -> Table:
 
 
 def _worker_row(worker: WorkerSeen, now: float) -> Row:
-    silent = span(max(now - worker.seen_at, 0.0))
+    silent = now - worker.seen_at
     cells = (
         worker.name,
         worker.app,
@@ -25,7 +25,7 @@ def _worker_row(worker: WorkerSeen, now: float) -> Row:
         str(worker.pid),
         span(max(worker.seen_at - worker.started_at, 0.0)),
         str(worker.holds),
-        f"{silent} ago" if worker.is_alive else f"silent for {silent}",
+        ago(silent) if worker.is_alive else f"silent for {span(silent)}",
     )
     return Row(cells, style="" if worker.is_alive else "red")
 

@@ -21,6 +21,11 @@ def span(seconds: float | None) -> str:
     return f"{_digits(seconds * 1e6)} µs"
 
 
+def ago(seconds: float) -> str:
+    """How long something has been over; clocks of two machines may make that a little less than nothing."""
+    return "now" if seconds < 1 else f"{span(seconds)} ago"
+
+
 def percent(share: float | None) -> str:
     """A share of one as percent."""
     if share is None:

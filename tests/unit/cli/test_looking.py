@@ -19,7 +19,7 @@ def test_status_shows_workers_pools_queues_tasks_and_advice(polypool: Typed, eng
     put(engine, message("a"), message("b", lane=Lane("fast", "asyncio")))
     came = polypool("status")
     assert came.status == 0
-    for said in ("w1", "1.5 min", "61 MB", "scan.answer", "41.6 s", "3 %", 'pool="asyncio"', "longest wait"):
+    for said in ("w1", "90.0 s", "now", "61 MB", "scan.answer", "41.6 s", "3 %", 'pool="asyncio"', "longest wait"):
         assert said in came.out, f"{said!r} is missing in:\n{came.out}"
     assert "\x1b" not in came.out, "colours go to terminals only"
 

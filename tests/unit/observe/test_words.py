@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from polypool.observe.words import number, percent, size, span
+from polypool.observe.words import ago, number, percent, size, span
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,7 @@ def test_a_share_too_small_to_round_is_not_said_to_be_nothing() -> None:
 def test_sizes_are_in_megabytes_and_numbers_short() -> None:
     assert (size(61_400_000), size(None)) == ("61 MB", "–")
     assert (number(0.0323), number(3.14159), number(1234.5), number(None)) == ("0.032", "3.14", "1,234", "–")
+
+
+def test_what_is_less_than_a_second_over_is_now_even_by_a_clock_that_lags() -> None:
+    assert (ago(0.4), ago(-3.0), ago(12.0)) == ("now", "now", "12 s ago")

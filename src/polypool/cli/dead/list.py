@@ -10,7 +10,7 @@ from polypool.cli.look import Looking, look, looking
 from polypool.cli.table import Row, Table, columns
 from polypool.core.port import Engine
 from polypool.core.report import Search
-from polypool.observe.words import span
+from polypool.observe.words import ago
 
 
 @click.command("list", cls=OptionalNumbers, short_help="the dead letters and why they are dead")
@@ -30,11 +30,15 @@ def list(to: Looking, queue: str | None, task: str | None, limit: int) -> None:
 
 def _table(seen: Letters, now: float) -> Table:
     rows = tuple(
-        Row((each.id, each.task, each.queue, _ago(each.ended_at, now), each.reason.partition("\n")[0]))
+        Row(
+            (
+                each.id,
+                each.task,
+                each.queue,
+                "–" if each.ended_at is None else ago(now - each.ended_at),
+                each.reason.partition("\n")[0],
+            )
+        )
         for each in seen.dead
     )
     return Table("dead letters", columns("id", "task", "queue", ">died", "reason"), rows, empty="none")
-
-
-def _ago(at: float | None, now: float) -> str:
-    return "–" if at is None else f"{span(max(now - at, 0.0))} ago"
