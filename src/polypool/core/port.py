@@ -220,10 +220,21 @@ class Pool(Protocol):
 
 
 class Executor(Protocol):
-    """Runs calls that share one child process. `serve` owns the main thread; `run`, `cancel` come from the I/O
-    thread."""
+    """Runs calls that share one child process. `serve` owns the main thread; the rest comes from the reading thread."""
 
-    def serve(self) -> None: ...
+    @property
+    def has_loop(self) -> bool:
+        """Whether all calls share a loop that one of them can block."""
+
+    def serve(self) -> None:
+        """Run calls until `stop`, then end what is held and return."""
+
     def run(self, calls: Sequence[Any]) -> None: ...
-    def cancel(self, id: str, by_timeout: bool) -> None: ...
+
+    def interrupt(self, call: Any, error: BaseException, is_cancel: bool) -> None:
+        """Raise something inside a call that has begun; nothing if it has ended meanwhile."""
+
+    def turn(self, when_turned: Callable[[], None]) -> None:
+        """Have the loop call back at its next turn. For those that have one."""
+
     def stop(self) -> None: ...

@@ -1,0 +1,92 @@
+"""Call: what a pool runs. The child's side of one delivery, and what `current` shows of it."""
+
+import time
+from itertools import count
+from typing import Any
+
+from polypool.core.codec import encode
+from polypool.core.error import NotEncodable
+from polypool.core.event import Event, Kind
+from polypool.core.message import Message
+from polypool.core.port import Runnable
+from polypool.pools.child.outbox import Outbox
+from polypool.pools.wire import Emitted
+
+
+class Call:
+    """Satisfies `core.running.Running`."""
+
+    __slots__ = (
+        "_numbers",
+        "_outbox",
+        "attempt",
+        "begun_at",
+        "handle",
+        "is_cancelled",
+        "is_open",
+        "keeps",
+        "message",
+        "number",
+        "pending",
+        "run",
+        "runnable",
+        "state",
+        "was_interrupted",
+    )
+
+    def __init__(
+        self, number: int, run: int, deliveries: int, message: Message, runnable: Runnable, outbox: Outbox
+    ) -> None:
+        self.number = number
+        self.run = run
+        self.message = message
+        self.attempt = message.attempt + deliveries - 1
+        self.runnable = runnable
+        self.state: Any = None
+        self.begun_at = 0.0
+        """Monotonic seconds."""
+        self.handle: Any = None
+        """What runs it: a task, a greenlet or a thread's number."""
+        self.is_open = False
+        """User code runs now, so an exception may be raised in it."""
+        self.pending: BaseException | None = None
+        """To be raised in it as soon as that can be."""
+        self.is_cancelled = False
+        self.was_interrupted = False
+        self.keeps: Any = None
+        """What must live as long as the call does."""
+        self._outbox = outbox
+        self._numbers: count[int] | None = None
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        self._tell("progress", [done, total, note])
+
+    def emit(self, data: Any) -> None:
+        self._tell("emit", data)
+
+    def interrupt(self, error: BaseException, is_cancel: bool) -> None:
+        """Note what is to be raised in it."""
+        self.pending = error
+        self.is_cancelled = self.is_cancelled or is_cancel
+
+    def raise_pending(self) -> None:
+        """Raise what it was interrupted with, once."""
+        error, self.pending = self.pending, None
+        if error is not None:
+            raise error
+
+    def _tell(self, kind: Kind, data: Any) -> None:
+        try:
+            body = encode(data)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise NotEncodable(f"{kind} got a value with no MessagePack form: {error}") from None
+        if self._numbers is None:
+            self._numbers = count(1)
+            if self.attempt > 1:
+                self._put("started", encode(self.attempt))
+        self._put(kind, body)
+
+    def _put(self, kind: Kind, data: bytes) -> None:
+        assert self._numbers is not None
+        event = Event(self.run, next(self._numbers), kind, data, time.time())
+        self._outbox.put(Emitted(self.message.id, event))

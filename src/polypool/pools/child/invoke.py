@@ -1,0 +1,182 @@
+"""Invoke: the only caller of user functions. Arguments in, middleware around, an Outcome out, whatever happens."""
+
+import asyncio
+import contextvars
+import time
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any
+
+from polypool.core.codec import encode
+from polypool.core.error import ConfigurationError, NotEncodable, RetryRequested, SoftTimeout
+from polypool.core.outcome import Cancelled, Done, Failed, Failure, Outcome, Retry, Usage
+from polypool.core.port import Application
+from polypool.core.running import running
+from polypool.pools.child.call import Call
+from polypool.pools.child.failure import failure
+from polypool.pools.child.meter import Sampling, Steps
+
+
+class Invoker:
+    """Runs calls of one app in one child. `state` is what its lifespan yielded."""
+
+    def __init__(self, app: Application, meters_threads: bool) -> None:
+        self.state: Any = None
+        self.context = contextvars.copy_context()
+        """What every call's context is a copy of: as the lifespan left it."""
+        self._middleware = tuple(app.middleware)
+        self._meters_threads = meters_threads
+        self._sampling = Sampling()
+
+    def context_of(self, call: Call) -> contextvars.Context:
+        """A context for this call alone, in which it is `current`."""
+        context = self.context.copy()
+        context.run(running.set, call)
+        return context
+
+    def run(self, call: Call) -> Outcome:
+        """Run a plain function in this thread or greenlet."""
+        return self.context_of(call).run(self._run, call)
+
+    def _run(self, call: Call) -> Outcome:
+        call.state = self.state
+        started_at, begun = time.time(), time.perf_counter()
+        cpu_begun = time.thread_time() if self._meters_threads else None
+        value, error = None, None
+        try:
+            value = self._call_plain(call)
+            body = _encode_result(value, call)
+        except BaseException as raised:
+            error = raised
+        wall = time.perf_counter() - begun
+        cpu = time.thread_time() - cpu_begun if cpu_begun is not None else None
+        usage = Usage(started_at, wall, cpu)
+        return Done(body, usage) if error is None else judge(call, error, usage)
+
+    def _call_plain(self, call: Call) -> Any:
+        runnable = call.runnable
+        if runnable.is_async:
+            raise ConfigurationError(
+                f"{runnable.name} is `async def`; it runs in the pools asyncio, solo and prefork, "
+                f"not in {call.message.pool}: change its `pool=`"
+            )
+        args, kwargs = runnable.arguments.decode(call.message.args)
+        if runnable.bind:
+            args.insert(0, runnable)
+        if not self._middleware:
+            return _open(call, args, kwargs)
+        with ExitStack() as stack:
+            for wrap in self._middleware:
+                stack.enter_context(_plain(wrap, wrap(call)))
+            return _open(call, args, kwargs)
+
+    async def run_async(self, call: Call) -> Outcome:
+        """Run a function of either colour on this loop. The task that runs this has the call's context."""
+        call.state = self.state
+        call.handle = asyncio.current_task()
+        is_metered = self._sampling.picks(call.message.task)
+        steps: Steps | None = None
+        started_at, begun = time.time(), time.perf_counter()
+        error = None
+        try:
+            if is_metered or call.message.policy.soft_timeout is not None:
+                steps = Steps(self._call_async(call), lambda thrown: _instead(call, thrown))
+                value = await steps
+            else:
+                value = await self._call_async(call)
+            body = _encode_result(value, call)
+        except BaseException as raised:
+            error = raised
+        wall = time.perf_counter() - begun
+        if is_metered:
+            self._sampling.measured(call.message.task, wall)
+        usage = Usage(started_at, wall, steps.cpu if steps is not None else None)
+        return Done(body, usage) if error is None else judge(call, error, usage)
+
+    async def _call_async(self, call: Call) -> Any:
+        runnable = call.runnable
+        args, kwargs = runnable.arguments.decode(call.message.args)
+        if runnable.bind:
+            args.insert(0, runnable)
+        call.raise_pending()
+        if not self._middleware:
+            value = runnable.function(*args, **kwargs)
+            return await value if runnable.is_async else value
+        async with AsyncExitStack() as stack:
+            for wrap in self._middleware:
+                context = wrap(call)
+                if hasattr(context, "__aenter__"):
+                    await stack.enter_async_context(context)
+                else:
+                    stack.enter_context(_plain(wrap, context))
+            value = runnable.function(*args, **kwargs)
+            return await value if runnable.is_async else value
+
+
+def interrupt_task(call: Call, error: BaseException, is_cancel: bool) -> None:
+    """Raise something in a call that runs as a task. Called on its loop; nothing if it has ended."""
+    task: asyncio.Task[Any] | None = call.handle
+    if task is None:
+        call.interrupt(error, is_cancel)  # raised when it starts
+    elif not task.done():
+        if is_cancel:
+            call.is_cancelled = True
+        else:
+            call.pending = error
+        task.cancel()
+
+
+def _open(call: Call, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Call the function; while it runs, exceptions may be raised in it from outside."""
+    call.is_open = True
+    try:
+        call.raise_pending()
+        return call.runnable.function(*args, **kwargs)
+    finally:
+        call.is_open = False
+
+
+def _instead(call: Call, thrown: BaseException) -> BaseException:
+    """What a task sees for the CancelledError that interrupted it: SoftTimeout, if that was the reason."""
+    if call.pending is None or call.is_cancelled or not isinstance(thrown, asyncio.CancelledError):
+        return thrown
+    pending, call.pending = call.pending, None
+    call.handle.uncancel()
+    return pending
+
+
+def _plain(wrap: Any, context: Any) -> Any:
+    if hasattr(context, "__enter__"):
+        return context
+    name = getattr(wrap, "__qualname__", repr(wrap))
+    if hasattr(context, "__aenter__"):
+        raise ConfigurationError(
+            f"the middleware {name} is an async context manager, which a plain function's run cannot enter; "
+            "make it a plain one, or run the task as `async def`"
+        )
+    raise ConfigurationError(f"the middleware {name} returned no context manager but {type(context).__qualname__}")
+
+
+def _encode_result(value: Any, call: Call) -> bytes:
+    try:
+        return encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise NotEncodable(
+            f"{call.message.task} returned a value with no MessagePack form ({type(value).__qualname__}): {error}; "
+            "return plain values, dataclasses or msgspec Structs"
+        ) from None
+
+
+def judge(call: Call, error: BaseException, usage: Usage | None = None) -> Outcome:
+    """How a run ended that raised."""
+    if call.is_cancelled and isinstance(error, asyncio.CancelledError):
+        return Cancelled(usage=usage)
+    if isinstance(error, SoftTimeout) and not error.args:
+        # A thread can only be sent the class.
+        error.args = (f"still running after its soft timeout of {call.message.policy.soft_timeout:g} s",)
+    if isinstance(error, RetryRequested):
+        cause = error.__cause__ or error.__context__
+        why: Failure | None = failure(cause) if cause is not None else None
+        return Retry(why, error.countdown, usage)
+    if isinstance(error, call.runnable.autoretry_for):
+        return Retry(failure(error), None, usage)
+    return Failed(failure(error), usage)

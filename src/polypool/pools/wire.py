@@ -1,0 +1,187 @@
+"""Wire: what supervisor, template and children say to each other, as frames over a socket pair.
+
+A frame is a length (4 bytes, big-endian) and a MessagePack array of items, so that what piled up travels in one
+write. Both ends come from one installation, so these words may change freely between releases.
+"""
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from polypool.core.ask import Ask
+from polypool.core.event import Event
+from polypool.core.manifest import Manifest
+from polypool.core.outcome import Outcome
+
+_length = struct.Struct(">I")
+
+
+class Begin(msgspec.Struct, frozen=True, array_like=True, tag="begin", gc=False):
+    """Supervisor to child: run this. Numbers rise within one child; `run` is the delivery's token."""
+
+    number: int
+    run: int
+    deliveries: int
+    body: bytes
+
+
+class Recall(msgspec.Struct, frozen=True, array_like=True, tag="recall"):
+    """Supervisor to child: give back those of these calls that have not begun. Answered with `Recalled`."""
+
+    numbers: list[int]
+
+
+class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
+    """Supervisor to child: end this call early."""
+
+    number: int
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
+    """Supervisor to child: the answer to `Asked`, as MessagePack, or the error's class and text."""
+
+    number: int
+    value: bytes
+    error: tuple[str, str] | None = None
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
+    """Supervisor to child: nothing more will come; end what runs, leave the lifespan, exit."""
+
+
+class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
+    """Child to supervisor: the lifespan is entered, calls may come."""
+
+
+class Unfit(msgspec.Struct, frozen=True, array_like=True, tag="unfit"):
+    """Child to supervisor: it cannot start; the text says why, with the traceback."""
+
+    reason: str
+
+
+class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished", gc=False):
+    """Child to supervisor: how a call ended."""
+
+    number: int
+    outcome: Outcome
+
+
+class Recalled(msgspec.Struct, frozen=True, array_like=True, tag="recalled"):
+    """Child to supervisor: these had not begun and will not begin here."""
+
+    numbers: list[int]
+
+
+class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted"):
+    """Child to supervisor: an entry for a task's stream."""
+
+    id: str
+    event: Event
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked"):
+    """Child to supervisor: something a task wants from the engine."""
+
+    number: int
+    ask: Ask
+
+
+class Blocked(msgspec.Struct, frozen=True, array_like=True, tag="blocked"):
+    """Child to supervisor: the loop has not turned for so many seconds. Number 0: no call known."""
+
+    number: int
+    seconds: float
+    stack: str
+    is_over: bool = False
+
+
+class Heavy(msgspec.Struct, frozen=True, array_like=True, tag="heavy"):
+    """Child to supervisor: it has grown beyond its memory limit (bytes)."""
+
+    memory: int
+
+
+class Birth(msgspec.Struct, frozen=True, array_like=True):
+    """Supervisor to template: make a child. Its socket and its page come with the frame, as two file descriptors."""
+
+    name: int
+    kind: str
+    concurrency: int
+    max_memory: int | None
+    blocked_after: float
+
+
+class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
+    """Template to supervisor: the app is imported."""
+
+    manifest: Manifest
+
+
+class LoadFailed(msgspec.Struct, frozen=True, array_like=True, tag="load_failed"):
+    """Template to supervisor: the app cannot be imported; what the person who started the worker should read."""
+
+    reason: str
+
+
+class Born(msgspec.Struct, frozen=True, array_like=True, tag="born"):
+    """Template to supervisor: the child runs as this process."""
+
+    name: int
+    pid: int
+
+
+class Stillborn(msgspec.Struct, frozen=True, array_like=True, tag="stillborn"):
+    """Template to supervisor: no process could be made."""
+
+    name: int
+    reason: str
+
+
+class Exited(msgspec.Struct, frozen=True, array_like=True, tag="exited"):
+    """Template to supervisor: the child is gone; `status` as `os.waitstatus_to_exitcode` gives it."""
+
+    name: int
+    status: int
+
+
+Down = Begin | Recall | Cancel | Reply | Leave
+Up = Ready | Unfit | Finished | Recalled | Emitted | Asked | Blocked | Heavy
+FromTemplate = Loaded | LoadFailed | Born | Stillborn | Exited
+
+_encoder = msgspec.msgpack.Encoder()
+decode_down = msgspec.msgpack.Decoder(list[Down]).decode
+decode_up = msgspec.msgpack.Decoder(list[Up]).decode
+decode_births = msgspec.msgpack.Decoder(list[Birth]).decode
+decode_from_template = msgspec.msgpack.Decoder(list[FromTemplate]).decode
+
+
+def frame(items: object) -> bytes:
+    """Items as one frame."""
+    buffer = bytearray(4)
+    _encoder.encode_into(items, buffer, 4)
+    _length.pack_into(buffer, 0, len(buffer) - 4)
+    return bytes(buffer)
+
+
+class Frames:
+    """Cuts a stream of bytes back into frames."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes | memoryview]:
+        """The bodies of the frames that are complete now."""
+        if self._buffer:
+            data = self._buffer + data
+        start, end = 0, len(data)
+        view = memoryview(data)
+        while end - start >= 4:
+            stop = start + 4 + _length.unpack_from(data, start)[0]
+            if stop > end:
+                break
+            yield view[start + 4 : stop]
+            start = stop
+        self._buffer = data[start:] if start < end else b""
