@@ -10,12 +10,11 @@ from contextlib import asynccontextmanager
 import httpx
 import openai
 import pytest
-import uvicorn
 
 from examples.photographs import CATALOGUE, as_taken
 from examples.provider.app import Account, create_app
 from examples.provider.limits import Limits
-from examples.serving import listen
+from tests.unit.examples.serving import served
 
 FAST = 2000.0  # times as fast as published: an answer takes some 7 ms
 QUESTION = "Where does glass go?\n- [a] Glass goes into the bottle bank.\n- [b] Cats go home."
@@ -24,14 +23,8 @@ QUESTION = "Where does glass go?\n- [a] Glass goes into the bottle bank.\n- [b] 
 @asynccontextmanager
 async def provider(requests_per_minute: int = 10_000, scale: float = FAST) -> AsyncIterator[str]:
     limits = Limits(requests_per_minute, 10**9, scale, time.monotonic())
-    sock = listen(0)
-    server = uvicorn.Server(uvicorn.Config(create_app(Account(limits, scale)), log_level="warning"))
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await serving
+    async with served(create_app(Account(limits, scale))) as url:
+        yield url
 
 
 def client(url: str) -> openai.AsyncOpenAI:

@@ -1,0 +1,95 @@
+"""The pipeline and its web API, run in place against the stand-in."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from httpx_sse import aconnect_sse
+
+from examples.photographs import CATALOGUE, as_taken
+from examples.provider.app import Account, create_app
+from examples.provider.limits import Limits
+from examples.scan import api
+from examples.scan.app import Scan, app, character_cache, scan
+from examples.scan.stages import STAGES
+from polypool.testing import captured, run_in_place
+from tests.unit.examples.serving import served
+
+COFFEE = CATALOGUE[0]
+
+
+@pytest.fixture
+async def provider(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    limits = Limits(10_000, 10**9, 2000, time.monotonic())
+    async with served(create_app(Account(limits, scale=2000))) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "none-needed")
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("examples.scan.app.FOLDER", tmp_path)
+    monkeypatch.setattr("examples.scan.api.FOLDER", tmp_path)
+    character_cache.cache_clear()
+    return tmp_path
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(api.create_app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://scan") as client:
+        yield client
+
+
+async def test_a_photo_is_named_answered_from_the_rules_and_rewarded(provider: str, folder: Path) -> None:
+    photo = folder / "photo.jpg"
+    photo.write_bytes(as_taken(COFFEE, seed=1))
+    async with run_in_place(app) as place:
+        told = await (await scan.adelay(str(photo)))
+    assert isinstance(told, Scan)
+    assert (told.item, told.material) == (COFFEE.item, COFFEE.material)
+    assert told.rules[0].startswith("ceramics-")
+    assert "crockery" in told.answer.lower()
+    assert [sent.pool for sent in place.sent] == ["asyncio", *STAGES.values()]
+
+
+async def test_a_user_sees_each_stage_then_the_words_then_the_end(provider: str, client: httpx.AsyncClient) -> None:
+    async with run_in_place(app):
+        sent = await client.post("/scans", content=as_taken(COFFEE, seed=2), headers={"content-type": "image/jpeg"})
+        assert sent.status_code == 202
+        async with aconnect_sse(client, "GET", sent.json()["events"]) as source:
+            events = [(event.event, json.loads(event.data)) async for event in source.aiter_sse()]
+        story = (await client.get(sent.json()["result"])).json()
+    assert [data["note"] for kind, data in events if kind == "progress"] == [*STAGES]
+    assert events[-1][0] == "end"
+    assert story["status"] == "succeeded"
+    assert story["result"] == events[-1][1]["result"]
+    assert "".join(data for kind, data in events if kind == "word") == story["result"]["answer"]
+
+
+async def test_a_form_is_as_good_as_a_body(client: httpx.AsyncClient, folder: Path) -> None:
+    with captured(app) as sent:
+        answered = await client.post("/scans", files={"photo": ("bottle.jpg", b"a photo", "image/jpeg")})
+    assert answered.status_code == 202
+    assert Path(sent.of(scan)[0].args[0]).read_bytes() == b"a photo"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"content-type": "text/plain"}, 415), ({"content-type": "image/jpeg", "content-length": "99000000"}, 413)],
+    ids=["no photo", "too large"],
+)
+async def test_what_is_no_photo_is_refused(client: httpx.AsyncClient, headers: dict[str, str], status: int) -> None:
+    with captured(app) as sent:
+        assert (await client.post("/scans", content=b"?", headers=headers)).status_code == status
+    assert list(sent) == []
+
+
+async def test_a_scan_that_nobody_sent_is_not_found(client: httpx.AsyncClient) -> None:
+    with captured(app):
+        for path in ("/scans/nobody", "/scans/nobody/events"):
+            assert (await client.get(path)).status_code == 404
