@@ -1,0 +1,1 @@
+"""Figures of this checkout on this machine: one module a figure, `python -m bench NAME` runs it."""

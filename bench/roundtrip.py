@@ -1,0 +1,43 @@
+"""A task sent to an idle worker: from `delay` until `get` has returned."""
+
+import random
+import time
+from collections.abc import Sequence
+
+from bench.reading import Extent, Reading, at_most
+from bench.stand import Stand
+
+WARM_UP = 10
+IDLE_S = (0.005, 0.03)
+"""The pause before each trip: long enough for every loop to have gone to sleep."""
+MILLI = 1e3
+
+
+def measure(extent: Extent) -> list[Reading]:
+    trips = extent.pick(full=300, quick=60)
+    loops = [round_trips("asyncio", "echo", "ON_ASYNCIO", trips) for _ in range(extent.repeats)]
+    threads = [round_trips("threads", "answer", "ON_THREADS", trips) for _ in range(extent.repeats)]
+    return [
+        Reading("asyncio pool, p50", "ms", [quantile(one, 0.5) for one in loops], at_most(3)),
+        Reading("asyncio pool, p99", "ms", [quantile(one, 0.99) for one in loops], at_most(10)),
+        Reading("threads pool, p50", "ms", [quantile(one, 0.5) for one in threads], at_most(3)),
+        Reading("threads pool, p99", "ms", [quantile(one, 0.99) for one in threads], at_most(10)),
+    ]
+
+
+def round_trips(kind: str, task: str, target: str, trips: int) -> list[float]:
+    """Milliseconds of each trip, sorted."""
+    took: list[float] = []
+    with Stand() as stand:
+        called = stand.tasks(kind)[task]
+        stand.worker(f"bench.tasks:{target}").wait_ready()
+        for number in range(WARM_UP + trips):
+            time.sleep(random.uniform(*IDLE_S))
+            began = time.perf_counter()
+            called.delay(number).get(timeout=10)
+            took.append((time.perf_counter() - began) * MILLI)
+    return sorted(took[WARM_UP:])
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]

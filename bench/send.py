@@ -1,0 +1,35 @@
+"""Sending to a SQLite file: `delay()` one at a time, each durable before the next, and `map`."""
+
+import time
+
+from bench.reading import Extent, Reading, at_least
+from bench.stand import Stand
+
+
+def measure(extent: Extent) -> list[Reading]:
+    one_by_one, mapped = extent.pick(full=10_000, quick=2_000), extent.pick(full=200_000, quick=40_000)
+    delays = [delay_rate(one_by_one) for _ in range(extent.repeats)]
+    maps = [map_rate(mapped) for _ in range(extent.repeats)]
+    return [
+        Reading("delay(), one at a time, sync", "tasks/s", delays, at_least(5_000)),
+        Reading("map over a generator", "tasks/s", maps, at_least(50_000)),
+    ]
+
+
+def delay_rate(count: int) -> float:
+    with Stand() as stand:
+        echo = stand.tasks("asyncio")["echo"]
+        echo.delay(0)  # opens the file and makes the tables
+        began = time.perf_counter()
+        for number in range(count):
+            echo.delay(number)
+        return count / (time.perf_counter() - began)
+
+
+def map_rate(count: int) -> float:
+    with Stand() as stand:
+        echo = stand.tasks("asyncio")["echo"]
+        echo.delay(0)
+        began = time.perf_counter()
+        echo.map((number for number in range(count)), progress=False)
+        return count / (time.perf_counter() - began)
