@@ -13,19 +13,19 @@ class Control:
 
     def __init__(self) -> None:
         self._words: asyncio.Queue[Word] = asyncio.Queue()
-        self._loop = asyncio.get_running_loop()
         self.is_stopping = asyncio.Event()
         self.is_hurried = asyncio.Event()
 
     def listen(self) -> None:
-        """Take over this process's signals; only the main thread may."""
-        self._loop.add_signal_handler(signal.SIGTERM, self.stop)
-        self._loop.add_signal_handler(signal.SIGINT, self.stop)
-        self._loop.add_signal_handler(signal.SIGHUP, self.roll)
+        """Take over this process's signals, inside the loop that is to obey them; only the main thread may."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.roll)
 
     def forget(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self._loop.remove_signal_handler(number)
+            asyncio.get_running_loop().remove_signal_handler(number)
 
     def stop(self) -> None:
         """The first call stops in order, the second one at once."""

@@ -1,4 +1,4 @@
-"""Worker: one supervisor process. It opens the engine, starts the children and obeys signals; it never imports user code."""
+"""Worker: one supervisor process. It opens the engine, starts children and obeys signals; it never imports user code."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger("polypool.worker")
 class Worker:
     """Takes messages from one engine and runs them in pools of child processes until it is told to stop.
 
-    Make it inside the event loop it runs on. `engine` replaces the one that the app names, for who holds it already.
+    `engine` replaces the one that the app names, for who holds it already.
     """
 
     def __init__(self, settings: WorkerSettings, engine: Engine | None = None) -> None:

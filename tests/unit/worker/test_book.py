@@ -1,0 +1,47 @@
+"""The book counts how runs ended and what they took, and loses no count on its way to the engine."""
+
+from polypool.core.outcome import Deferred, Done, Failed, Failure, Lost, Usage
+from polypool.worker.book import Book
+from tests.unit.worker.stand import delivery
+
+USAGE = Usage(started_at=1002.0, wall=0.5, cpu=0.1)
+
+
+def test_it_counts_each_way_a_run_can_end() -> None:
+    book = Book()
+    for outcome in (Done(b"", USAGE), Failed(Failure("ValueError", "no"), USAGE), Lost("killed")):
+        book.count(delivery("a"), "threads", outcome)
+    (tally,) = book.take_unreported()
+    assert (tally.succeeded, tally.failed, tally.lost, tally.runs) == (1, 1, 1, 3)
+    assert (tally.wall, tally.cpu, tally.wait) == (1.0, 0.2, 4.0)
+
+
+def test_what_goes_back_without_running_is_no_run() -> None:
+    book = Book()
+    book.count(delivery("a"), "threads", Deferred())
+    assert book.take_unreported() == ()
+
+
+def test_waiting_is_counted_from_when_the_message_was_due() -> None:
+    book = Book()
+    book.count(delivery("a", due=1001.5), "threads", Done(b"", USAGE))
+    assert book.take_unreported()[0].wait == 0.5
+
+
+def test_a_report_that_did_not_arrive_is_told_again_with_what_came_since() -> None:
+    book = Book()
+    book.count(delivery("a"), "threads", Done(b"", USAGE))
+    lost = book.take_unreported()
+    book.count(delivery("b"), "threads", Done(b"", USAGE))
+    book.restore(lost)
+    assert book.take_unreported()[0].succeeded == 2
+
+
+def test_what_was_reported_still_counts_for_placement() -> None:
+    book = Book()
+    book.count(delivery("a"), "threads", Done(b"", USAGE))
+    book.confirm(book.take_unreported())
+    book.count(delivery("b"), "prefork", Done(b"", USAGE))
+    found = book.of_task("shop.pack")
+    assert {pool: tally.runs for pool, tally in found.items()} == {"threads": 1, "prefork": 1}
+    assert book.of_task("shop.send") == {}

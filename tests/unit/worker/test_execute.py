@@ -1,0 +1,74 @@
+"""Execution runs what may run, settles what may not, and lets go of what ended."""
+
+import asyncio
+
+from polypool.core.ask import Put, Read
+from polypool.core.codec import encode
+from polypool.core.error import EngineUnreachable
+from polypool.core.lifecycle import State
+from polypool.core.outcome import Done
+from polypool.worker.book import Book
+from polypool.worker.execute import Execution
+from polypool.worker.settle import Settler
+from tests.unit.worker.stand import Engine, Pool, message, turns
+
+
+class Desk:
+    """An execution between a memory engine and a pool that only remembers."""
+
+    def __init__(self) -> None:
+        self.engine, self.pool = Engine(), Pool()
+        self.room: list[str] = []
+        self.settler = Settler(self.engine, lambda _: None)
+        self.execution = Execution(self.engine, self.settler, Book(), self.room.append)
+        self.execution.known_tasks = {"shop.pack": None}
+        self.settling = asyncio.ensure_future(self.settler.run())
+
+    async def state(self, id: str) -> State | None:
+        await self.settler.drained()
+        (record,) = await self.engine.results.read([id])
+        return record and record.state
+
+
+async def test_what_may_run_is_run_and_settled_when_it_ends() -> None:
+    desk = Desk()
+    deliveries = await desk.engine.taken("a", "b")
+    desk.execution.start(deliveries, desk.pool)
+    assert [delivery.id for delivery in desk.pool.ran] == ["a", "b"] and desk.execution.held == 2
+    desk.execution.ended(deliveries[0], Done(encode(1)))
+    assert await desk.state("a") is State.SUCCEEDED
+    assert await desk.state("b") is State.RUNNING
+    assert desk.room == ["threads"] and desk.execution.held == 1
+
+
+async def test_an_unknown_task_goes_to_the_dead_letters_without_running() -> None:
+    desk = Desk()
+    desk.execution.known_tasks = {}
+    desk.execution.start(await desk.engine.taken("a"), desk.pool)
+    assert desk.pool.ran == []
+    assert await desk.state("a") is State.FAILED
+    (record,) = await desk.engine.results.read(["a"])
+    assert record is not None and record.is_dead and record.failure is not None
+    assert "unknown task 'shop.pack'" in record.failure.message
+
+
+async def test_being_fenced_off_cancels_everything_it_runs() -> None:
+    desk = Desk()
+    desk.execution.start(await desk.engine.taken("a", "b"), desk.pool)
+    desk.execution.abandon()
+    assert desk.pool.cancelled == ["a", "b"]
+
+
+async def test_what_a_child_asks_is_answered_and_its_errors_go_back_to_it() -> None:
+    desk, replies = Desk(), []
+    desk.execution.asked(Put([message("sub")]), lambda value, error: replies.append((value, error)))
+    await turns(lambda: len(replies) == 1)
+    assert replies == [([True], None)]
+
+    async def unreachable(ids: object) -> object:
+        raise EngineUnreachable("pulled the plug")
+
+    desk.engine.results.read = unreachable  # type: ignore[method-assign, assignment]
+    desk.execution.asked(Read(["sub"]), lambda value, error: replies.append((value, error)))
+    await turns(lambda: len(replies) == 2)
+    assert isinstance(replies[1][1], EngineUnreachable)
