@@ -1,0 +1,19 @@
+"""Serve an Ask against an engine: the one place that knows which port a request is for."""
+
+from polypool.core.ask import Ask, Await, Cancel, Follow, Put, Read, Reply
+from polypool.core.port import Engine
+
+
+async def answer(engine: Engine, ask: Ask) -> Reply:
+    """Do what is asked; errors of the engine are the caller's."""
+    match ask:
+        case Put(messages):
+            return list(await engine.broker.put(messages))
+        case Read(ids):
+            return list(await engine.results.read(ids))
+        case Await(ids, wait):
+            return list(await engine.results.wait(ids, wait))
+        case Follow(id, after, wait):
+            return await engine.bus.follow(id, after, wait)
+        case Cancel(ids):
+            return list(await engine.broker.cancel(ids))

@@ -1,0 +1,83 @@
+"""What the memory engine keeps of one message and of one worker."""
+
+from dataclasses import dataclass, field
+
+from polypool.core.event import Event, Record
+from polypool.core.lifecycle import State
+from polypool.core.message import Delivery, Lane, Message
+from polypool.core.report import Heartbeat, TaskView
+
+
+@dataclass(eq=False)
+class Entry:
+    """One message's whole life."""
+
+    seq: int
+    body: bytes
+    message: Message
+    lane: Lane
+    state: State
+    due: float
+    defect: str | None = None
+    token: int = 0
+    deliveries: int = 0
+    worker: str | None = None
+    is_cancelled: bool = False
+    ending: Record | None = None
+    keep_until: float | None = None
+    reason: str | None = None
+    """Why it is in the dead letters."""
+    events: dict[tuple[int, int], Event] = field(default_factory=dict)
+    trimmed: tuple[int, int] = (0, 0)
+    """Events up to here are no longer kept."""
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def attempt(self) -> int:
+        return self.message.attempt + max(self.deliveries - 1, 0)
+
+    def is_held(self, worker: str, token: int) -> bool:
+        return self.state is State.RUNNING and self.worker == worker and self.token == token
+
+    def delivery(self, now: float) -> Delivery:
+        return Delivery(
+            self.message, self.body, self.token, self.deliveries, now, self.seq, self.is_cancelled, self.defect
+        )
+
+    def record(self) -> Record:
+        return self.ending or Record(self.id, self.state, self.message.task)
+
+    def view(self) -> TaskView:
+        message = self.message
+        return TaskView(
+            self.id,
+            message.task,
+            self.state,
+            self.lane.queue,
+            self.lane.pool,
+            message.priority,
+            self.attempt,
+            message.sent_at,
+            due=None if self.state.is_final else self.due,
+            worker=self.worker,
+            reason=self.reason,
+            args=message.args if self.ending is None or self.reason is not None else b"",
+            ended_at=self.ending.ended_at if self.ending else None,
+        )
+
+
+@dataclass
+class Member:
+    """A worker as the engine knows it."""
+
+    heartbeat: Heartbeat
+    seen_at: float
+    is_dead: bool = False
+    told: frozenset[str] = frozenset()
+    """Ids it has been ordered to cancel."""
+
+    def is_alive(self, now: float) -> bool:
+        return not self.is_dead and now < self.seen_at + self.heartbeat.lease

@@ -1,0 +1,219 @@
+"""Every change the memory engine can make, each one a plain function call: nothing here awaits or reads a clock."""
+
+import heapq
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from polypool.brokers.memory.entry import Entry, Member
+from polypool.core.codec import decode_message, encode
+from polypool.core.decide import type_name
+from polypool.core.event import Event, Page, Record
+from polypool.core.lifecycle import State
+from polypool.core.measure import Tally
+from polypool.core.message import Delivery, Lane, Message
+from polypool.core.outcome import Ended, Failure, Settlement
+from polypool.core.report import Heartbeat, Search
+
+EVENTS_KEPT = 1000
+"""Per task; the oldest go first."""
+
+
+class Store:
+    """Messages, workers and tallies. `now` is always the caller's."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.workers: dict[str, Member] = {}
+        self.tallies: dict[tuple[str, str], Tally] = {}
+        self._queued: defaultdict[Lane, list[tuple[int, int, str]]] = defaultdict(list)
+        self._scheduled: list[tuple[float, int, str]] = []
+        self._ended: list[tuple[float, int, str]] = []
+        self._numbers = itertools.count(1)
+
+    def add(self, message: Message, body: bytes, now: float) -> bool:
+        if message.id in self.entries:
+            return False
+        due = message.sent_at or now if message.due is None else message.due
+        entry = Entry(next(self._numbers), body, message, message.lane, State.QUEUED, due)
+        self.entries[message.id] = entry
+        self._enqueue(entry, message.due, now)
+        return True
+
+    def claim(self, lanes: Sequence[Lane], limit: int, worker: str, now: float) -> list[Delivery]:
+        """Move due messages to a living worker, what dead ones held included."""
+        self.promote(now)
+        self.reap(now)
+        member = self.workers.get(worker)
+        if member is None or not member.is_alive(now):
+            return []
+        taken: list[Delivery] = []
+        for lane in lanes:
+            for entry in itertools.islice(self._pop(lane), max(limit - len(taken), 0)):
+                entry.state, entry.worker = State.RUNNING, worker
+                entry.token += 1
+                entry.deliveries += 1
+                if entry.defect is None:
+                    entry.message, entry.defect = decode_message(entry.body, entry.id)
+                taken.append(entry.delivery(now))
+        return taken
+
+    def next_due(self) -> float | None:
+        """When, without anybody's doing, there may be something to claim: a delay or a lease ends."""
+        times = [member.seen_at + member.heartbeat.lease for member in self.workers.values() if not member.is_dead]
+        return min([*times, *(due for due, _, _ in self._scheduled[:1])], default=None)
+
+    def settle(self, settlement: Settlement, now: float) -> bool:
+        delivery, next = settlement.delivery, settlement.next
+        entry = self.entries.get(delivery.id)
+        if entry is None or entry.seq != delivery.handle:
+            return False
+        if entry.state is not State.RUNNING or entry.token != delivery.token:
+            return False
+        if isinstance(next, Ended):
+            self._end(entry, next, settlement.at)
+        else:
+            entry.deliveries = next.deliveries
+            if next.message is not None:
+                entry.message, entry.body = next.message, encode(next.message)
+                entry.lane = next.message.lane
+            self._enqueue(entry, None if entry.is_cancelled else next.due, now)
+        for message in settlement.follow_ups:
+            self.add(message, encode(message), now)
+        return True
+
+    def cancel(self, id: str, now: float) -> bool:
+        entry = self.entries.get(id)
+        if entry is None or entry.state.is_final:
+            return False
+        if entry.state is State.RUNNING:
+            entry.is_cancelled = True
+        else:
+            failure = Failure(type_name("TaskCancelled"), "cancelled")
+            self._end(entry, Ended(State.CANCELLED, failure=failure, ttl=entry.message.policy.result_ttl), now)
+        return True
+
+    def register(self, heartbeat: Heartbeat, now: float) -> bool:
+        """Renew a lease; True where it had ended and the worker must let go of what it held."""
+        known = self.workers.get(heartbeat.worker)
+        is_same = known is not None and _run(known.heartbeat) == _run(heartbeat)
+        is_fenced = known is not None and is_same and not known.is_alive(now)
+        if is_fenced or not is_same:
+            # An earlier process of this name held these; this one does not run them.
+            self.put_back(heartbeat.worker, now)
+        told = known.told if known is not None else frozenset()
+        self.workers[heartbeat.worker] = Member(msgspec.structs.replace(heartbeat, tallies=()), now, told=told)
+        return is_fenced
+
+    def count(self, tally: Tally) -> None:
+        self.tallies.setdefault((tally.task, tally.pool), Tally(tally.task, tally.pool)).merge(tally)
+
+    def leave(self, worker: str, now: float) -> None:
+        self.put_back(worker, now)
+        del self.workers[worker]
+
+    def reap(self, now: float) -> None:
+        """Put back what workers held whose lease has ended."""
+        for name, member in self.workers.items():
+            if not member.is_dead and not member.is_alive(now):
+                member.is_dead = True
+                self.put_back(name, now)
+
+    def put_back(self, worker: str, now: float) -> None:
+        for entry in list(self.held_by(worker)):
+            self._enqueue(entry, None, now)
+
+    def held_by(self, worker: str) -> Iterator[Entry]:
+        return (entry for entry in self.entries.values() if entry.worker == worker)
+
+    def record(self, id: str) -> Record | None:
+        entry = self.entries.get(id)
+        return None if entry is None else entry.record()
+
+    def append(self, id: str, event: Event) -> None:
+        entry = self.entries.get(id)
+        if entry is None or (event.run, event.number) <= entry.trimmed:
+            return
+        entry.events.setdefault((event.run, event.number), event)
+        if len(entry.events) > EVENTS_KEPT:
+            entry.trimmed = min(entry.events)
+            del entry.events[entry.trimmed]
+
+    def page(self, id: str, after: tuple[int, int] | None) -> Page | None:
+        """What follows a cursor; None while there is nothing."""
+        entry = self.entries.get(id)
+        if entry is None or (after is not None and after < entry.trimmed):
+            return Page(is_gone=True)
+        events = tuple(entry.events[at] for at in sorted(entry.events) if after is None or at > after)
+        return Page(events, entry.ending) if events or entry.ending else None
+
+    def matching(self, search: Search) -> list[Entry]:
+        return [
+            entry
+            for entry in self.entries.values()
+            if (search.ids is None or entry.id in search.ids)
+            and (search.queue is None or entry.lane.queue == search.queue)
+            and (search.task is None or entry.message.task == search.task)
+            and (search.state is None or entry.state is search.state)
+            and (not search.dead or entry.reason is not None)
+        ]
+
+    def requeue(self, entry: Entry, now: float) -> None:
+        """Give a dead letter its runs back."""
+        entry.ending = entry.keep_until = entry.reason = entry.defect = None
+        entry.is_cancelled, entry.deliveries = False, 0
+        self._enqueue(entry, None, now)
+
+    def sweep(self, now: float) -> None:
+        """Forget endings whose time to live is over."""
+        while self._ended and self._ended[0][0] <= now:
+            keep_until, seq, id = heapq.heappop(self._ended)
+            entry = self.entries.get(id)
+            if entry and entry.seq == seq and entry.keep_until == keep_until:
+                del self.entries[id]
+
+    def promote(self, now: float) -> None:
+        while self._scheduled and self._scheduled[0][0] <= now:
+            due, seq, id = heapq.heappop(self._scheduled)
+            entry = self.entries.get(id)
+            if entry and entry.seq == seq and entry.state is State.SCHEDULED and entry.due == due:
+                self._enqueue(entry, due, now)
+
+    def _enqueue(self, entry: Entry, due: float | None, now: float) -> None:
+        entry.worker = None
+        if due is not None and due > now:
+            entry.state, entry.due = State.SCHEDULED, due
+            heapq.heappush(self._scheduled, (due, entry.seq, entry.id))
+        else:
+            entry.state = State.QUEUED
+            heapq.heappush(self._queued[entry.lane], (-entry.message.priority, entry.seq, entry.id))
+
+    def _pop(self, lane: Lane) -> Iterator[Entry]:
+        heap = self._queued[lane]
+        while heap:
+            _, seq, id = heapq.heappop(heap)
+            entry = self.entries.get(id)
+            # What was cancelled or purged while it waited left its place in the heap behind.
+            if entry and entry.seq == seq and entry.state is State.QUEUED and entry.lane == lane:
+                yield entry
+
+    def _end(self, entry: Entry, ended: Ended, at: float) -> None:
+        if ended.ttl <= 0 and not ended.dead:
+            del self.entries[entry.id]
+            return
+        entry.ending = Record(
+            entry.id, ended.state, entry.message.task, ended.value, ended.failure, at, ended.usage, ended.dead
+        )
+        entry.state, entry.worker = ended.state, None
+        entry.keep_until = None if ended.dead else at + ended.ttl
+        if ended.dead:
+            entry.reason = ended.failure.message if ended.failure else ""
+        else:
+            heapq.heappush(self._ended, (at + ended.ttl, entry.seq, entry.id))
+
+
+def _run(heartbeat: Heartbeat) -> tuple[float, int, str]:
+    """What tells a worker's process from an earlier one of the same name."""
+    return heartbeat.started_at, heartbeat.pid, heartbeat.host

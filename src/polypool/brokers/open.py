@@ -1,0 +1,54 @@
+"""Open an engine by its URL."""
+
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from polypool.core.error import ConfigurationError
+from polypool.core.port import Engine
+
+Clock = Callable[[], float]
+
+
+def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
+    """The engine a URL names; `await engine.broker.open()` connects it.
+
+    `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
+    `?synchronous=full` and `?busy_timeout=SECONDS`. ConfigurationError for anything else.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in _OPENERS:
+        known = ", ".join(f"{name}://" for name in sorted(_OPENERS))
+        raise ConfigurationError(
+            f"broker {url!r}: no engine answers to {scheme + '://' if separator else 'that'}; there are {known} "
+            "(for a file: sqlite:///tasks.db)"
+        )
+    return _OPENERS[scheme](url, clock)
+
+
+def _open_memory(url: str, clock: Clock) -> Engine:
+    from polypool.brokers.memory import MemoryEngine
+
+    if url != "memory://":
+        raise ConfigurationError(f"broker {url!r}: the memory engine takes no name and no options; write memory://")
+    return MemoryEngine(clock)
+
+
+def _open_sqlite(url: str, clock: Clock) -> Engine:
+    from polypool.brokers.sqlite.engine import SqliteEngine
+    from polypool.brokers.sqlite.options import Options
+
+    parts = urlsplit(url)
+    path = unquote(parts.path)[1:]
+    if parts.netloc or not path:
+        raise ConfigurationError(
+            f"broker {url!r}: three slashes and a path name the file: sqlite:///tasks.db beside you, sqlite:////var/lib/tasks.db from the root"
+        )
+    if path == ":memory:":
+        raise ConfigurationError(
+            f"broker {url!r}: a worker needs a file it can share with its clients; for one process write memory://"
+        )
+    return SqliteEngine(path, Options.parse(url, parse_qsl(parts.query, keep_blank_values=True)), clock)
+
+
+_OPENERS: dict[str, Callable[[str, Clock], Engine]] = {"memory": _open_memory, "sqlite": _open_sqlite}

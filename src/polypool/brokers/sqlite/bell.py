@@ -1,0 +1,165 @@
+"""Wakes whoever waits for a change in the file, in this process and in others, without polling it.
+
+Each engine that waits binds a datagram socket, named for what it waits for, in a folder that all processes find by the
+database file's device and inode. Whoever commits sends an empty datagram to each. A bell that cannot be heard (another
+container or user, a file system without sockets) costs half a second: those who wait also ask SQLite whether the file changed.
+"""
+
+import _socket
+import asyncio
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Collection
+
+from polypool.brokers.sqlite.database import Database
+from polypool.brokers.sqlite.transaction import Ring
+
+LOOK_ANYWAY = 0.5
+"""Seconds between asking SQLite whether the file changed unheard."""
+
+
+class Bell:
+    """One engine's ears and hand. `ring_others` may be called from any thread, the rest on the loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.after_commit(self.ring_here, self.ring_others)
+        self._folder: str | None = None
+        self._version: int | None = None
+        self._rung = {kind: asyncio.Event() for kind in Ring}
+        self._counts = dict.fromkeys(Ring, 0)
+        self._ears: dict[Ring, Ear] = {}
+        self._sender = _datagram_socket()
+
+    def hang(self) -> None:
+        """Find the folder where the bells of this database hang, once there is a database."""
+        self._folder = _folder(self._database.path)
+
+    def count(self, kind: Ring) -> int:
+        """How often it rang; ask before looking, then wait `after` it, and nothing is missed."""
+        if kind not in self._ears:
+            self._ears[kind] = Ear(self._folder, kind)
+        return self._counts[kind]
+
+    async def after(self, kind: Ring, count: int, wait: float) -> None:
+        """Return once it has rung more than `count` times, or after `wait` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        ear = self._ears[kind]
+        ear.attend(loop, lambda: self.ring_here([kind]))
+        try:
+            while self._counts[kind] == count and (left := deadline - loop.time()) > 0:
+                try:
+                    async with asyncio.timeout(min(left, LOOK_ANYWAY)):
+                        await self._rung[kind].wait()
+                except TimeoutError:
+                    await self._look_anyway()
+        finally:
+            ear.unattend(loop)
+
+    def ring_here(self, kinds: Collection[Ring]) -> None:
+        """Wake this engine's own waiters."""
+        for kind in kinds:
+            self._counts[kind] += 1
+            self._rung[kind].set()
+            self._rung[kind] = asyncio.Event()
+
+    def ring_others(self, kinds: Collection[Ring]) -> None:
+        """Wake other engines' waiters; never blocks, and tidies up after the dead."""
+        if not kinds or self._folder is None:
+            return
+        own = {ear.name for ear in tuple(self._ears.values())}
+        try:
+            names = [name for name in os.listdir(self._folder) if name.partition(".")[0] in kinds and name not in own]
+        except OSError:
+            return
+        for name in names:
+            path = f"{self._folder}/{name}"
+            try:
+                self._sender.sendto(b"", path)
+            except OSError as error:
+                # A full queue (EAGAIN) means it will wake anyway.
+                if error.errno == errno.ECONNREFUSED:
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
+
+    def close(self) -> None:
+        for ear in self._ears.values():
+            ear.close()
+        self._sender.close()
+        if self._folder is not None:
+            with contextlib.suppress(OSError):  # others still listen
+                os.rmdir(self._folder)
+
+    async def _look_anyway(self) -> None:
+        version = await self._database.read(lambda c: c.execute("PRAGMA data_version").fetchone()[0])
+        if version != self._version:
+            self._version = version
+            self.ring_here(tuple(Ring))
+
+
+class Ear:
+    """A bound socket, listened to only while somebody waits: a busy worker is not woken by each message put."""
+
+    def __init__(self, folder: str | None, kind: Ring) -> None:
+        self.name = f"{kind}.{os.getpid()}.{os.urandom(4).hex()}"
+        self._attending = 0
+        self._path = f"{folder}/{self.name}"
+        self._socket: _socket.socket | None = None
+        if folder is not None:
+            bound = _datagram_socket()
+            try:
+                bound.bind(self._path)
+            except OSError:
+                bound.close()
+            else:
+                self._socket = bound
+
+    def attend(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+        self._attending += 1
+        if self._attending == 1 and self._socket is not None:
+            loop.add_reader(self._socket.fileno(), self._hear, ring)
+
+    def unattend(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._attending -= 1
+        if self._attending == 0 and self._socket is not None:
+            loop.remove_reader(self._socket.fileno())
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def _hear(self, ring: Callable[[], None]) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._socket is not None:
+                self._socket.recv(1)
+        ring()
+
+
+def _datagram_socket() -> _socket.socket:
+    # The socket of the C module: gevent and eventlet replace that of the library, and this one never blocks.
+    made = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+    made.setblocking(False)
+    return made
+
+
+def _folder(file: str) -> str | None:
+    """Where the bells of a database hang; None where there can be none."""
+    try:
+        found = os.stat(file)
+        home = f"{tempfile.gettempdir()}/polypool-{os.geteuid()}"
+        folder = f"{home}/{found.st_dev:x}-{found.st_ino:x}"
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        private = os.lstat(home)
+    except OSError:
+        return None
+    # In a folder that somebody else owns or may write to, others could listen or take names away.
+    is_mine = stat.S_ISDIR(private.st_mode) and private.st_uid == os.geteuid() and not private.st_mode & 0o022
+    return folder if is_mine else None

@@ -1,0 +1,27 @@
+"""The SQLite engine: four ports around one file, one thread and one bell."""
+
+import os
+import time
+from collections.abc import Callable
+
+from polypool.brokers.sqlite.bell import Bell
+from polypool.brokers.sqlite.broker import SqliteBroker
+from polypool.brokers.sqlite.bus import SqliteBus
+from polypool.brokers.sqlite.database import Database
+from polypool.brokers.sqlite.inspector import SqliteInspector
+from polypool.brokers.sqlite.options import Options
+from polypool.brokers.sqlite.results import SqliteResults
+from polypool.brokers.sqlite.watch import Watch
+
+
+class SqliteEngine:
+    """What `sqlite:///…` opens."""
+
+    def __init__(self, path: str, options: Options, clock: Callable[[], float] = time.time) -> None:
+        database = Database(os.path.abspath(path), options)
+        bell = Bell(database)
+        watch = Watch(database, bell)
+        self.broker = SqliteBroker(database, bell, watch, clock)
+        self.results = SqliteResults(database, watch, clock)
+        self.bus = SqliteBus(database, watch, clock)
+        self.inspector = SqliteInspector(database, clock)

@@ -1,0 +1,100 @@
+"""Open the database file: settings, schema, and clear words for a file that is not ours."""
+
+import os
+import random
+import sqlite3
+import time
+from urllib.parse import quote
+
+from polypool.brokers.sqlite.fault import is_busy
+from polypool.brokers.sqlite.options import Options
+from polypool.brokers.sqlite.statements import SQL
+from polypool.core.error import EngineDamaged, EngineUnreachable, MissingExtra
+from polypool.native import lock
+
+SCHEMA = 1
+"""Raised with each change of the tables; kept in the file's user_version."""
+APPLICATION_ID = 0x706F6C79
+"""Marks the file as polypool's ("poly"), for `file` and for us."""
+OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+
+
+def connect(path: str, options: Options) -> sqlite3.Connection:
+    """A connection in WAL mode to a file with our schema. For use on the calling thread."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise MissingExtra(f"Python was built with SQLite {sqlite3.sqlite_version}; polypool needs {oldest} or newer")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise EngineUnreachable(
+            f"{path}: there is no folder {folder}; create it, or name another file in the broker's URL"
+        )
+    if os.path.isdir(path):
+        raise EngineUnreachable(f"{path}: is a folder; name a file in the broker's URL")
+    deadline = time.monotonic() + options.busy_timeout
+    while True:
+        connection = sqlite3.connect(
+            f"file:{quote(path)}",
+            uri=True,
+            isolation_level=None,
+            timeout=0,
+            cached_statements=256,
+            check_same_thread=False,
+        )
+        try:
+            _prepare(connection, path, options)
+        except BaseException as error:
+            connection.close()
+            if not isinstance(error, sqlite3.OperationalError) or not is_busy(error) or time.monotonic() > deadline:
+                raise
+            nap = lock()  # another process makes or opens the file at this moment
+            nap.acquire()
+            nap.acquire(timeout=random.uniform(0.001, 0.01))
+        else:
+            return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str, options: Options) -> None:
+    _refuse_foreign(connection, path)
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise EngineUnreachable(
+                f"{path}: no write-ahead log is possible here (journal_mode stays {mode!r}); put the file on a local disk"
+            )
+    connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    # Pages that are written often reach the file once in 16 MB of log instead of once in 4.
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        _create(connection)
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: str) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if owner not in (0, APPLICATION_ID) or (owner == 0 and tables):
+        raise EngineDamaged(f"{path}: is another program's database; give the broker a file of its own")
+    if version > SCHEMA:
+        raise EngineDamaged(
+            f"{path}: was made by a newer polypool (schema {version}, this one knows {SCHEMA}); upgrade this installation"
+        )
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been quicker.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in SQL["schema"].split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,127 @@
+"""Settlements as statements: sorted by what becomes of the message, each kind written for the whole batch at once."""
+
+from collections.abc import Sequence
+
+from polypool.brokers.sqlite.rows import Ending, Lanes, add, encoded
+from polypool.brokers.sqlite.transaction import Packed, Recount, Ring, Transaction, to_json
+from polypool.core.codec import encode
+from polypool.core.message import Message
+from polypool.core.outcome import Again, Ended, Settlement
+from polypool.core.port import Traits
+
+
+class Settling:
+    """A batch of settlements, on its way into the table."""
+
+    def __init__(self, lanes: Lanes, settlements: Sequence[Settlement], traits: Traits, now: float) -> None:
+        self._lanes = lanes
+        self._settlements = settlements
+        self._now = now
+        self._is_careful = False
+        self._follow_ups = [encoded(list(settlement.follow_ups), traits) for settlement in settlements]
+        self._blobs = [_blob(settlement) for settlement in settlements]
+
+    def change(self, transaction: Transaction) -> list[bool]:
+        """Write them; False for each whose token is stale.
+
+        Hopes that none is, which the count of changed rows shows. Otherwise Recount has all of it undone and this
+        called again, to ask about each one first.
+        """
+        places = range(len(self._settlements))
+        accepted = self._still_held(transaction) if self._is_careful else [True] * len(places)
+        chosen = [place for place in places if accepted[place]]
+        if self._write(transaction, chosen) != len(chosen):
+            self._is_careful = True
+            raise Recount
+        messages: list[Message] = []
+        bodies: list[bytes] = []
+        for place in chosen:
+            messages += self._settlements[place].follow_ups
+            bodies += self._follow_ups[place]
+        if messages:
+            add(transaction, self._lanes, messages, bodies, self._now)
+            transaction.rings.add(Ring.WORK)
+        return accepted
+
+    def _still_held(self, transaction: Transaction) -> list[bool]:
+        held = [_held(settlement) for settlement in self._settlements]
+        left = {(seq, token) for seq, token in transaction.json("fence", rows=to_json(held))}
+        accepted = []
+        for one in held:
+            accepted.append(one in left)
+            left.discard(one)  # of two settlements of one delivery the first counts
+        return accepted
+
+    def _write(self, transaction: Transaction, places: Sequence[int]) -> int:
+        """The count of rows that changed."""
+        changed = 0
+        ends, agains, unkept = Packed(), Packed(), []
+        for place in places:
+            settlement, blob = self._settlements[place], self._blobs[place]
+            seq, token = _held(settlement)
+            next = settlement.next
+            if isinstance(next, Again):
+                agains.add(seq, token, *self._again(transaction, next), blob=blob)
+            elif next.dead or next.ttl > 0:
+                reason = (next.failure.message if next.failure else "") if next.dead else None
+                ends.add(seq, token, next.state, None if next.dead else settlement.at + next.ttl, reason, blob=blob)
+            else:
+                unkept.append((seq, token))
+            if ends.is_full:
+                changed += self._end(transaction, ends)
+                ends = Packed()
+            if agains.is_full:
+                changed += self._repeat(transaction, agains)
+                agains = Packed()
+        return (
+            changed
+            + self._end(transaction, ends)
+            + self._repeat(transaction, agains)
+            + self._end_unkept(transaction, unkept)
+        )
+
+    @staticmethod
+    def _end(transaction: Transaction, ends: Packed) -> int:
+        if not ends:
+            return 0
+        transaction.rings.add(Ring.RESULTS)
+        return transaction.run("end", rows=ends.rows, endings=ends.blob, change=transaction.change)
+
+    @staticmethod
+    def _repeat(transaction: Transaction, agains: Packed) -> int:
+        if not agains:
+            return 0
+        transaction.rings.add(Ring.WORK)
+        return transaction.run("again", rows=agains.rows, bodies=agains.blob)
+
+    @staticmethod
+    def _end_unkept(transaction: Transaction, held: list[tuple[int, int]]) -> int:
+        if not held:
+            return 0
+        transaction.rings.add(Ring.RESULTS)
+        seqs = to_json([seq for seq, _ in held])
+        changed = transaction.run("end_unkept", rows=to_json(held))
+        transaction.run("forget_events", seqs=seqs)
+        transaction.run("forget_trimmed", seqs=seqs)
+        return changed
+
+    def _again(self, transaction: Transaction, next: Again) -> tuple[object, ...]:
+        is_later = next.due is not None and next.due > self._now
+        state = "scheduled" if is_later else "queued"
+        if next.message is None:
+            return state, next.due, next.deliveries, None, None
+        lane = self._lanes.number(transaction, next.message.lane)
+        return state, next.due, next.deliveries, lane, next.message.priority
+
+
+def _held(settlement: Settlement) -> tuple[int, int]:
+    return settlement.delivery.handle, settlement.delivery.token
+
+
+def _blob(settlement: Settlement) -> bytes:
+    next, delivery = settlement.next, settlement.delivery
+    if isinstance(next, Ended):
+        return encode(
+            Ending(next.value, next.failure, settlement.at, next.usage, delivery.attempt, delivery.message.sent_at)
+        )
+    return encode(next.message) if next.message is not None else b""
