@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from polypool.core.codec import encode
 from polypool.core.decide import decide
 from polypool.core.measure import Tally
@@ -16,8 +18,15 @@ LANE = Lane("default", "threads")
 
 
 def message(id: str, task: str = "scan.rule", lane: Lane = LANE, **more: object) -> Message:
-    body = {"sent_at": time.time(), **more}
-    return Message(id=id, task=task, args=encode([[1, "two"], {"key": 3}]), queue=lane.queue, pool=lane.pool, **body)  # type: ignore[arg-type]
+    sent = Message(
+        id=id,
+        task=task,
+        args=encode([[1, "two"], {"key": 3}]),
+        queue=lane.queue,
+        pool=lane.pool,
+        sent_at=time.time(),
+    )
+    return replace(sent, **more)
 
 
 def heartbeat(tallies: Sequence[Tally] = (), name: str = "w1", pools: Sequence[PoolReport] = ()) -> Heartbeat:
@@ -56,7 +65,7 @@ def fail(engine: Engine, id: str) -> None:
     failure = Failure(
         "builtins.ValueError", "no such bin", 'Traceback\n  File "scan.py", line 3\nValueError: no such bin'
     )
-    end(engine, message(id, policy=message(id).policy), Failed(failure))
+    end(engine, message(id), Failed(failure))
 
 
 def kill(engine: Engine, id: str, **more: object) -> None:
