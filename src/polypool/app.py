@@ -109,8 +109,7 @@ class Polypool:
         Read lazily and sent in batches; `progress` and options as in `Task.map`.
         """
         base = options.get("task_id") or self.outlet.new_id()
-        now = self.outlet.now()
-        messages = (_message(call, index, base, options, now) for index, call in enumerate(calls))
+        messages = (_message(call, index, base, options) for index, call in enumerate(calls))
         count = send_all(self.outlet, messages, meter_of(f"to {self.name}", calls, progress))
         return GroupResult(base, count, self.outlet)
 
@@ -123,9 +122,8 @@ class Polypool:
     ) -> GroupResult[R]:
         """As `send_many`; `calls` may be an async iterable too."""
         base = options.get("task_id") or self.outlet.new_id()
-        now = self.outlet.now()
         index = itertools.count()
-        messages = (_message(call, next(index), base, options, now) async for call in one_by_one(calls))
+        messages = (_message(call, next(index), base, options) async for call in one_by_one(calls))
         count = await asend_all(self.outlet, messages, meter_of(f"to {self.name}", calls, progress))
         return GroupResult(base, count, self.outlet)
 
@@ -181,9 +179,9 @@ class Polypool:
         return f"<Polypool {self.name}, {len(self._tasks)} tasks, {self.broker}>"
 
 
-def _message(call: Call[Any], index: int, base: str, options: Mapping[str, Any], now: float) -> Message:
+def _message(call: Call[Any], index: int, base: str, options: Mapping[str, Any]) -> Message:
     task, args, *rest = call
-    terms = terms_of(task.spec, options, now) if options else None
+    terms = terms_of(task.spec, options) if options else None
     return task.numbered(index, args, rest[0] if rest else {}, base, terms)
 
 

@@ -72,10 +72,10 @@ class Terms(msgspec.Struct, frozen=True):
     priority: int
     policy: Policy
     due: float | None = None
+    due_in: float | None = None
     expires: float | None = None
-    """Unix seconds."""
     expires_in: float | None = None
-    """Seconds from sending; where `expires` is not given."""
+    """Unix seconds, or with `_in` seconds from the sending of each message."""
 
 
 def defaults_of(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,26 +115,28 @@ def standing_terms(spec: TaskSpec) -> Terms:
     return Terms(spec.queue, spec.pool, spec.priority, spec.policy, expires_in=spec.expires)
 
 
-def terms_of(spec: TaskSpec, given: Mapping[str, Any], now: float) -> Terms:
+def terms_of(spec: TaskSpec, given: Mapping[str, Any]) -> Terms:
     """The terms of a send with these options."""
     where = f"sending {spec.name}"
     _refuse_unknown(where, given, {**MapOptions.__annotations__, **SendOptions.__annotations__})
-    expires = given.get("expires", spec.expires)
+    if given.get("countdown") is not None and given.get("eta") is not None:
+        raise ConfigurationError(f"{where}: countdown and eta both say when; give one of them")
     checked = _checked(where, {name: value for name, value in given.items() if name not in _MOMENTS})
     policy = spec.policy
     if changed := _policy_part(checked):
         policy = msgspec.structs.replace(policy, **changed)
         _check_limits(where, policy)
-    at = _unix(where, "expires", expires) if isinstance(expires, datetime) else None
-    within = None if at is not None or expires is None else _seconds_above_zero(where, "expires", expires)
+    eta, expires = given.get("eta"), given.get("expires", spec.expires)
+    is_date = isinstance(expires, datetime)
     return Terms(
         queue=checked.get("queue", spec.queue),
         pool=spec.pool,
         priority=checked.get("priority", spec.priority),
         policy=policy,
-        due=_due(where, given, now),
-        expires=at,
-        expires_in=within,
+        due=None if eta is None else _unix(where, "eta", eta),
+        due_in=_wait(where, given.get("countdown")),
+        expires=_unix(where, "expires", expires) if is_date else None,
+        expires_in=None if is_date else _limit(where, "expires", expires),
     )
 
 
@@ -179,14 +181,8 @@ def _policy_part(checked: Mapping[str, Any]) -> dict[str, Any]:
     return {name: checked[name] for name in Policy.__struct_fields__ if name in checked}
 
 
-def _due(where: str, given: Mapping[str, Any], now: float) -> float | None:
-    countdown, eta = given.get("countdown"), given.get("eta")
-    if countdown is not None and eta is not None:
-        raise ConfigurationError(f"{where}: countdown and eta both say when; give one of them")
-    if countdown is not None:
-        seconds = _seconds(where, "countdown", countdown)
-        return now + seconds if seconds > 0 else None
-    return None if eta is None else _unix(where, "eta", eta)
+def _wait(where: str, countdown: Any) -> float | None:
+    return None if countdown is None else _seconds(where, "countdown", countdown) or None
 
 
 def _unix(where: str, name: str, moment: Any) -> float:

@@ -128,6 +128,7 @@ class Task(Generic[P, C, V]):
         """What is sent for one call; `id` None makes one."""
         outlet, sender = self._outlet, running.get()
         now = outlet.now()
+        due = terms.due if terms.due_in is None else now + terms.due_in
         expires = terms.expires if terms.expires_in is None else now + terms.expires_in
         parent = root = None
         if sender is not None:
@@ -141,7 +142,7 @@ class Task(Generic[P, C, V]):
             pool=terms.pool,
             priority=terms.priority,
             sent_at=now,
-            due=terms.due,
+            due=due,
             expires=expires,
             policy=terms.policy,
             parent=parent,
@@ -163,7 +164,7 @@ class Task(Generic[P, C, V]):
     ) -> Message:
         if isinstance(args, str | bytes | Mapping):
             raise TypeError(f"{self.name}: args={args!r} must be a tuple of arguments, as in apply_async(({args!r},))")
-        terms = terms_of(self.spec, options, self._outlet.now())
+        terms = terms_of(self.spec, options)
         return self.message(tuple(args), kwargs or {}, terms, options.get("task_id"))
 
     def _sent(self, message: Message) -> AsyncResult[V]:
@@ -175,7 +176,7 @@ class Task(Generic[P, C, V]):
         return AsyncResult(message.id, self._outlet)
 
     def _group_terms(self, options: Mapping[str, Any]) -> tuple[str, Terms]:
-        terms = terms_of(self.spec, options, self._outlet.now()) if options else self._standing
+        terms = terms_of(self.spec, options) if options else self._standing
         return options.get("task_id") or self._outlet.new_id(), terms
 
     async def _amessages(self, tuples: AsyncIterable[Arguments], base: str, terms: Terms) -> AsyncIterator[Message]:

@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run began. `attempt` counts from 1; a retry starts anew."""
+    """A further run began, by a retry or after a crash, so what follows is told anew. `attempt` counts from 1."""
 
     id: str
     at: float
