@@ -141,10 +141,11 @@ async def perform(options: argparse.Namespace, stage: Stage, console: Console) -
         show(scene, console),
         work=stage.crowd.stay(options.users, options.seconds),
     )
+    elapsed_s = time.monotonic() - began
     await stage.gauges.read()
     figures = figures_of(stage.crowd.ended, all_there, began + options.seconds)
     status = await ask_status(POLYPOOL, stage.crew.environment["POLYPOOL_BROKER"])
-    return Report(figures, stage.gauges, use_of_pools(status), options.users, options.scale)
+    return Report(figures, stage.gauges, use_of_pools(status, elapsed_s), options.users, options.scale)
 
 
 async def beside(*watching: Coroutine[Any, Any, object], work: Coroutine[Any, Any, object]) -> None:

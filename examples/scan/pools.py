@@ -21,14 +21,14 @@ class Worker(msgspec.Struct):
 
 
 class Task(msgspec.Struct):
-    """What the runs of one task took; `concurrency` and `processors` are averages while it ran."""
+    """What the runs of one task took on average, in seconds; CPU where it was measured."""
 
     task: str
     pool: str
     runs: int
     retried: int
-    concurrency: float | None
-    processors: float | None
+    mean_wall: float | None
+    cpu_per_run: float | None
 
 
 class Status(msgspec.Struct):
@@ -61,19 +61,20 @@ async def ask_status(polypool: str, broker: str) -> Status:
     return msgspec.json.decode(printed, type=Status)
 
 
-def use_of_pools(status: Status) -> list[PoolUse]:
+def use_of_pools(status: Status, elapsed_s: float) -> list[PoolUse]:
+    """What each pool did in so many seconds, its busy slots by Little's law: runs a second × seconds a run."""
     pools = [pool for worker in status.workers if worker.is_alive for pool in worker.pools]
-    return [_use_of(pool, [task for task in status.tasks if task.pool == pool.kind]) for pool in pools]
+    return [_use_of(pool, [task for task in status.tasks if task.pool == pool.kind], elapsed_s) for pool in pools]
 
 
-def _use_of(pool: Pool, tasks: list[Task]) -> PoolUse:
+def _use_of(pool: Pool, tasks: list[Task], elapsed_s: float) -> PoolUse:
     return PoolUse(
         kind=pool.kind,
         processes=pool.children,
         slots=pool.slots,
         runs=sum(task.runs for task in tasks),
         retried=sum(task.retried for task in tasks),
-        busy=sum(task.concurrency or 0.0 for task in tasks),
-        cores=sum(task.processors or 0.0 for task in tasks),
+        busy=sum(task.runs * (task.mean_wall or 0.0) for task in tasks) / elapsed_s,
+        cores=sum(task.runs * (task.cpu_per_run or 0.0) for task in tasks) / elapsed_s,
         memory_bytes=pool.memory,
     )
