@@ -44,6 +44,12 @@ def lock() -> _thread.LockType:
     return made
 
 
+def thread_id() -> int:
+    """Which real thread this is; all greenlets of a thread get the same."""
+    number: int = _original("_thread", "get_ident")()
+    return number
+
+
 def start_thread(function: Callable[[], None]) -> None:
     """Run a function in a real daemon thread, also in a patched process."""
     if greenlets() is None:

@@ -2,16 +2,21 @@
 
 import asyncio
 import ctypes
+import logging
 import os
 import sys
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from polypool.core.ask import Put
 from polypool.core.codec import decode_any, encode
-from polypool.core.error import RetryRequested
+from polypool.core.error import RetryRequested, SoftTimeout
 from polypool.core.manifest import Manifest, TaskSpec
 from polypool.core.message import Message
 from polypool.core.port import Line, Runnable
@@ -65,6 +70,39 @@ class PlainApp:
 
 
 app = PlainApp()
+mark: ContextVar[str] = ContextVar("mark", default="clean")
+ballast = bytearray(os.urandom(1024) * 30 * 1024)
+"""30 MB that children should share."""
+
+
+@contextmanager
+def lifespan(app: Any) -> Iterator[dict[str, Any]]:
+    yield {"pid": os.getpid(), "runs": []}
+    note = os.environ.get("CREW_APP_NOTE")
+    if note:
+        Path(note).write_text("left")
+
+
+@contextmanager
+def counted(call: Any) -> Iterator[None]:
+    call.state["runs"].append(f"enter {call.message.task}")
+    try:
+        yield
+    except Exception as error:
+        call.state["runs"].append(type(error).__name__)
+        raise
+    finally:
+        call.state["runs"].append("leave")
+
+
+app.lifespan = lifespan
+app.middleware = [counted]
+
+
+def call() -> Any:
+    found = running.get()
+    assert found is not None
+    return found
 
 
 @app.task()
@@ -103,8 +141,16 @@ def fail(text: str) -> None:
 
 
 @app.task()
-async def fail_async(text: str) -> None:
-    raise ValueError(text)
+def retry(countdown: float | None) -> None:
+    try:
+        raise KeyError("the cause")
+    except KeyError:
+        raise RetryRequested(countdown) from None
+
+
+@app.task(autoretry_for=(OSError,))
+def flaky(kind: str) -> None:
+    raise {"os": ConnectionError, "value": ValueError}[kind](kind)
 
 
 @app.task()
@@ -120,8 +166,140 @@ async def sleep_async(seconds: float) -> str:
 
 
 @app.task()
-def block(seconds: float) -> None:
-    """Blocks whatever shares the thread, without Python noticing."""
+def naps(seconds: float, note: str) -> str:
+    """Sleeps in small steps, tells that it began, and how it was ended."""
+    path = Path(note)
+    path.write_text("begun")
+    try:
+        for _ in range(int(seconds / 0.01)):
+            time.sleep(0.01)
+    except SoftTimeout:
+        path.write_text("SoftTimeout")
+        return "cleaned up"
+    except BaseException as error:
+        path.write_text(type(error).__name__)
+        raise
+    return "slept"
+
+
+@app.task()
+async def naps_async(seconds: float, note: str) -> str:
+    path = Path(note)
+    path.write_text("begun")
+    try:
+        await asyncio.sleep(seconds)
+    except SoftTimeout:
+        path.write_text("SoftTimeout")
+        return "cleaned up"
+    except BaseException as error:
+        path.write_text(type(error).__name__)
+        raise
+    return "slept"
+
+
+@app.task()
+def stubborn(seconds: float) -> None:
+    """Does not listen."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        pass
+        try:
+            time.sleep(0.01)
+        except BaseException:
+            continue
+
+
+@app.task()
+async def stubborn_async(seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        try:
+            await asyncio.sleep(0.01)
+        except BaseException:
+            continue
+
+
+@app.task()
+def block(seconds: float) -> None:
+    """Computes: blocks whatever shares the thread."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        sum(range(1000))
+
+
+@app.task()
+async def block_async(seconds: float) -> None:
+    block(seconds)
+
+
+@app.task()
+def who() -> list[Any]:
+    return [os.getpid(), call().attempt, call().message.id]
+
+
+@app.task()
+def story(count: int) -> None:
+    for number in range(count):
+        call().emit({"token": number})
+    call().progress(count, count, "told")
+
+
+@app.task()
+def emits(what: str) -> None:
+    call().emit(object())
+
+
+@app.task()
+def send(count: int) -> list[bool]:
+    assert app.line is not None
+    messages = [Message(id=f"sub-{number}", task="nothing", args=b"") for number in range(count)]
+    answer: list[bool] = app.line.ask(Put(messages)).result(timeout=10)
+    return answer
+
+
+@app.task()
+async def send_async(count: int) -> list[bool]:
+    assert app.line is not None
+    messages = [Message(id=f"sub-{number}", task="nothing", args=b"") for number in range(count)]
+    answer: list[bool] = await app.line.ask(Put(messages))
+    return answer
+
+
+@app.task()
+def state() -> list[Any]:
+    return [call().state["pid"] == os.getpid(), list(call().state["runs"])]
+
+
+@app.task()
+def marks(text: str) -> str:
+    found = mark.get()
+    mark.set(text)
+    return found
+
+
+@app.task()
+def says(text: str) -> None:
+    print(text)
+    logging.getLogger("crew").warning("logged %s", text)
+    subprocess.run([sys.executable, "-c", f"print('sub', {text!r})"], check=True)
+
+
+@app.task()
+def returns(what: str) -> Any:
+    return {"object": object(), "surrogate": "\udc80", "big": 2**80}.get(what, what)
+
+
+@app.task()
+def grows(megabytes: int) -> int:
+    call().state["ballast"] = bytearray(os.urandom(1024) * 1024 * megabytes)
+    return os.getpid()
+
+
+@app.task()
+def runs_asyncio() -> int:
+    return asyncio.run(add_async(1, 2))
+
+
+@app.task()
+def nested(seconds: float) -> int:
+    with subprocess.Popen(["sleep", str(seconds)]) as process:
+        return process.wait()

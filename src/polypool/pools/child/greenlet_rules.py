@@ -14,10 +14,8 @@ from polypool.core.error import AsyncioInGreenlet
 
 def refuse_asyncio(kind: str, main_thread: int) -> None:
     """Make event loops unavailable in the hub's thread; in other real threads they work as ever."""
-    get_ident = native._original("_thread", "get_ident")
-
     def refuse() -> None:
-        if get_ident() == main_thread:
+        if native.thread_id() == main_thread:
             raise AsyncioInGreenlet(
                 f"asyncio cannot run inside a {kind} task: all tasks of this process share one thread. "
                 'Write the task as `async def` (pool="asyncio"), or give it pool="threads"'

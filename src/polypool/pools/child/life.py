@@ -1,8 +1,8 @@
 """Life: a child from its birth to its exit. The lifespan is entered, calls run, the lifespan is left."""
 
 import _socket
-import _thread
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -44,6 +44,7 @@ def live(right: Birthright, socket_fd: int, page_fd: int, load: Callable[[], App
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # The supervisor decides. Not SIG_IGN, which the programs that tasks start would inherit.
         signal.signal(number, _let_the_supervisor_decide)
+    _write_lines()
     end = _socket.socket(fileno=socket_fd)
     end.setblocking(True)
     outbox = Outbox(end)
@@ -60,7 +61,7 @@ def live(right: Birthright, socket_fd: int, page_fd: int, load: Callable[[], App
 
 
 def _serve(right: Birthright, end: Any, page: Page, outbox: Outbox, app: Application) -> None:
-    main_thread = _thread.get_ident()
+    main_thread = native.thread_id()
     logs.install()
     uplink = Uplink(outbox)
     app.use(uplink)
@@ -157,6 +158,13 @@ def _why(error: BaseException) -> str:
     if isinstance(error, ConfigurationError):
         return str(error)
     return "".join(traceback.format_exception(type(error), error, trimmed(error.__traceback__))).rstrip()
+
+
+def _write_lines() -> None:
+    """What a task prints is out when its line ends, also into a pipe or a file: a child may be killed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
 
 
 def _flush_output() -> None:

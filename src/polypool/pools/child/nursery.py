@@ -4,6 +4,7 @@ It has one thread, so forking it is sound, and it never runs a task, so what it 
 left. Garbage collection is frozen before the first fork: otherwise the collector's marks would unshare the pages.
 """
 
+import contextlib
 import gc
 import logging
 import os
@@ -80,10 +81,8 @@ class Nursery:
         import polypool.pools.executors.solo
         import polypool.pools.executors.threads  # noqa: F401
 
-        try:
+        with contextlib.suppress(ImportError):
             import uvloop  # noqa: F401
-        except ImportError:
-            pass
 
     def _note_threads(self) -> None:
         others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]

@@ -1,0 +1,208 @@
+"""What a run gives back: values, failures, retries, events, answers. The same in all six kinds of pool."""
+
+import pytest
+
+from polypool.core.codec import decode_any
+from polypool.core.error import EngineFull
+from polypool.core.outcome import Dead, Done, Failed, Retry
+from polypool.pools.crew import Crew
+from tests.conformance.conftest import HERE, Open
+from tests.conformance.pool_seen import GREENLETS, KINDS, Bench, Seen, spec, until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.parametrize("kind", KINDS)]
+
+
+async def test_a_call_runs_and_its_value_comes_back_measured(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        (outcome,) = await bench.ended(bench.give("add", 1, 2))
+        assert isinstance(outcome, Done)
+        assert decode_any(outcome.value) == 3
+        assert outcome.usage is not None
+        assert 0 < outcome.usage.wall < 5
+        assert kind in GREENLETS or (outcome.usage.cpu is not None and 0 <= outcome.usage.cpu < 1)
+
+
+async def test_an_async_function_runs_where_a_loop_is_and_is_refused_where_none_is(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        if kind in ("asyncio", "prefork", "solo"):
+            assert await bench.value("add_async", 1, 2) == 3
+        else:
+            failure = await bench.failure("add_async", 1, 2)
+            assert failure.type == "polypool.core.error.ConfigurationError"
+            assert "add_async is `async def`" in failure.message
+
+
+async def test_a_thousand_calls_in_any_order_end_once_each(opened: Open, kind: str) -> None:
+    async with opened(spec(kind, children=2)) as bench:
+        ids = [bench.give("add", number, 1) for number in range(1000)]
+        outcomes = await bench.ended(*ids)
+        assert [decode_any(outcome.value) for outcome in outcomes] == [n + 1 for n in range(1000)]
+
+
+async def test_no_more_calls_run_at_once_than_there_are_slots(opened: Open, kind: str) -> None:
+    async with opened(spec(kind, concurrency=3)) as bench:
+        slots = bench.pool.report().slots
+        task = bench.coloured("sleep")
+        ids = [bench.give(task, 0.05) for _ in range(3 * slots)]
+        outcomes = await bench.ended(*ids)
+        spans = [(o.usage.started_at, o.usage.started_at + o.usage.wall) for o in outcomes]
+        most = max(sum(begun <= at < ended for begun, ended in spans) for at, _ in spans)
+        assert most == slots
+
+
+async def test_a_failure_tells_type_text_and_the_users_own_frames_only(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        failure = await bench.failure("fail", "no such photo")
+        assert (failure.type, failure.message) == ("ValueError", "no such photo")
+        assert failure.traceback.startswith("Traceback")
+        assert "crew_app.py" in failure.traceback
+        assert "polypool/pools" not in failure.traceback
+
+
+async def test_sys_exit_inside_a_task_fails_the_task_and_spares_its_child(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        pids = bench.pool.pids()
+        failure = await bench.failure("crash", "politely")
+        assert failure.type == "SystemExit"
+        assert await bench.value("add", 1, 1) == 2
+        assert bench.pool.pids() == pids
+
+
+async def test_a_task_that_asks_to_run_again_ends_as_retry(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        (outcome,) = await bench.ended(bench.give("retry", 5.0))
+        assert isinstance(outcome, Retry)
+        assert outcome.countdown == 5.0
+        assert outcome.failure is not None
+        assert outcome.failure.type == "KeyError"
+
+
+async def test_only_errors_in_autoretry_for_end_as_retry(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        again, failed = await bench.ended(bench.give("flaky", "os"), bench.give("flaky", "value"))
+        assert isinstance(again, Retry)
+        assert again.countdown is None
+        assert isinstance(failed, Failed)
+
+
+@pytest.mark.parametrize("what", ["object", "big", "surrogate"])
+async def test_a_result_without_messagepack_form_fails_in_clear_words(opened: Open, kind: str, what: str) -> None:
+    async with opened(spec(kind)) as bench:
+        failure = await bench.failure("returns", what)
+        assert failure.type == "polypool.core.error.NotEncodable"
+        assert "returns returned a value with no MessagePack form" in failure.message
+
+
+async def test_a_task_this_code_does_not_have_is_dead(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        (outcome,) = await bench.ended(bench.give("unheard_of"))
+        assert isinstance(outcome, Dead)
+        assert "unheard_of" in outcome.reason
+
+
+async def test_events_arrive_in_order_and_before_the_end(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        id = bench.give("story", 50)
+        await bench.ended(id)
+        events = bench.seen.events[id]
+        assert [event.number for event in events] == list(range(1, 52))
+        assert [decode_any(event.data) for event in events[:50]] == [{"token": n} for n in range(50)]
+        assert (events[-1].kind, decode_any(events[-1].data)) == ("progress", [50, 50, "told"])
+
+
+async def test_a_repeated_run_announces_its_attempt_before_its_first_event(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        id = bench.give("story", 1, attempt=2, deliveries=2)
+        await bench.ended(id)
+        first, *others = bench.seen.events[id]
+        assert (first.kind, decode_any(first.data), first.number) == ("started", 3, 1)
+        assert [event.kind for event in others] == ["emit", "progress"]
+
+
+async def test_emitting_what_cannot_be_encoded_fails_where_it_is_emitted(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        failure = await bench.failure("emits", "object")
+        assert failure.type == "polypool.core.error.NotEncodable"
+        assert "in emits" in failure.traceback
+
+
+async def test_what_a_task_sends_goes_up_and_the_answer_comes_back(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        assert await bench.value("send", 3) == [True] * 3
+        if kind == "asyncio":
+            assert await bench.value("send_async", 3) == [True] * 3
+        assert [message.id for message in bench.seen.asks[0].messages] == ["sub-0", "sub-1", "sub-2"]
+
+
+async def test_an_engine_error_is_raised_where_the_task_waits_for_the_answer(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+
+        def full(ask: object) -> None:
+            raise EngineFull("no room left")
+
+        bench.seen.answer = full
+        failure = await bench.failure("send", 1)
+        assert (failure.type, failure.message) == ("polypool.core.error.EngineFull", "no room left")
+
+
+async def test_lifespan_state_and_middleware_are_around_every_run(opened: Open, kind: str) -> None:
+    async with opened(spec(kind)) as bench:
+        await bench.failure("fail", "inside")
+        is_own, runs = await bench.value("state")
+        assert is_own
+        assert runs == ["enter fail", "ValueError", "leave", "enter state"]
+
+
+async def test_each_call_has_a_context_of_its_own(opened: Open, kind: str) -> None:
+    async with opened(spec(kind, concurrency=1)) as bench:
+        assert await bench.value("marks", "dirty") == "clean"
+        assert await bench.value("marks", "dirty") == "clean"
+
+
+async def test_asyncio_inside_a_plain_task_works_on_threads_and_is_refused_among_greenlets(
+    opened: Open, kind: str
+) -> None:
+    async with opened(spec(kind)) as bench:
+        if kind in ("threads", "solo", "prefork"):
+            assert await bench.value("runs_asyncio") == 3
+        else:
+            failure = await bench.failure("runs_asyncio")
+            if kind in GREENLETS:
+                assert failure.type == "polypool.core.error.AsyncioInGreenlet"
+                assert 'pool="asyncio"' in failure.message
+            else:
+                assert "running event loop" in failure.message
+
+
+async def test_output_and_log_records_with_the_tasks_id_reach_the_workers_terminal(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    crew = Crew("crew_app:app", HERE)
+    await crew.start()
+    seen = Seen()
+    bench = Bench(crew.pool(spec(kind), seen), seen)
+    await bench.pool.ready(20)
+    id = bench.give("says", "hello")
+    await bench.ended(id)
+    # The child lives on: a line is out when it is printed, also into a pipe or a file.
+    out, err = capfd.readouterr()
+    await bench.pool.stop(0)
+    await crew.stop()
+    assert "hello\n" in out
+    assert "sub hello\n" in out
+    assert f"[says {id}] logged hello" in err
+
+
+async def test_a_blocked_loop_is_reported_with_task_stack_and_seconds_within_two(opened: Open, kind: str) -> None:
+    async with opened(spec(kind), blocked_after=0.3) as bench:
+        id = bench.give("block", 1.2)
+        await bench.ended(id)
+        if kind == "asyncio" or kind in GREENLETS:
+            await until(lambda: bench.seen.blocks)
+            task, blocked_id, seconds, stack = bench.seen.blocks[0]
+            assert (task, blocked_id) == ("block", id)
+            assert 0.3 <= seconds < 2
+            assert "sum(range(1000))" in stack
+            assert "polypool/pools" not in stack
+        else:
+            assert bench.seen.blocks == []
