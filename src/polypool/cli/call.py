@@ -39,8 +39,11 @@ def call(target: str, name: str, arguments: tuple[str, ...], wait: float | None,
     app.broker = given.pop("broker") or app.broker  # nothing is opened before the first send
     task = named(name, app.tasks)
     args, kwargs = parsed(arguments)
-    sent = task.apply_async(args, kwargs, **{key: value for key, value in given.items() if value is not None})
-    return _report(sent, wait, is_json)
+    try:
+        sent = task.apply_async(args, kwargs, **{key: value for key, value in given.items() if value is not None})
+        return _report(sent, wait, is_json)
+    finally:
+        app.close()
 
 
 def named(name: str, tasks: Any) -> Any:

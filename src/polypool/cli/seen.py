@@ -1,5 +1,6 @@
 """Tables that more than one command shows: workers, pools, lanes, tasks and advice."""
 
+import math
 from collections.abc import Sequence
 
 from polypool.cli.documents import LaneSeen, WorkerSeen
@@ -72,7 +73,7 @@ def brief_task_table(tasks: Sequence[TaskFigures]) -> Table:
                 f"{each.runs:,}",
                 f"{each.failed + each.lost:,}",
                 span(each.mean_wall),
-                _p95(each),
+                _quantile(each, each.p95_wall),
                 span(each.mean_wait),
                 percent(each.cpu_share),
                 number(each.rate),
@@ -86,16 +87,18 @@ def brief_task_table(tasks: Sequence[TaskFigures]) -> Table:
 
 
 def full_task_table(tasks: Sequence[TaskFigures]) -> Table:
+    """Counts that are nought for all tasks are left out: what is there is seen."""
+    kinds = ("succeeded", "failed", "retried", "cancelled", "lost", "blocked")
+    counts = [kind for kind in kinds if kind == "succeeded" or any(getattr(each, kind) for each in tasks)]
     rows = tuple(
         Row(
             (
                 each.task,
                 each.pool,
-                *(f"{count:,}" for count in (each.succeeded, each.failed, each.retried, each.cancelled, each.lost)),
-                f"{each.blocked:,}",
+                *(f"{getattr(each, kind):,}" for kind in counts),
                 span(each.mean_wall),
-                span(each.p50_wall),
-                _p95(each),
+                _quantile(each, each.p50_wall),
+                _quantile(each, each.p95_wall),
                 span(each.mean_wait),
                 percent(each.cpu_share),
                 number(each.concurrency),
@@ -103,7 +106,7 @@ def full_task_table(tasks: Sequence[TaskFigures]) -> Table:
         )
         for each in tasks
     )
-    counted = (">succeeded", ">failed", ">retried", ">cancelled", ">lost", ">blocked")
+    counted = (f">{kind}" for kind in counts)
     heads = columns("task", "pool", *counted, ">mean", ">p50", ">p95", ">waited", ">CPU", ">at once")
     return Table("tasks", heads, rows, empty="none has run yet")
 
@@ -119,6 +122,6 @@ def advice_notes(findings: Sequence[Finding]) -> list[Note]:
     ]
 
 
-def _p95(each: TaskFigures) -> str:
+def _quantile(each: TaskFigures, seconds: float | None) -> str:
     """Beyond the last bucket of the histogram nothing is known but that it was long."""
-    return "> 1 min" if each.p95_wall is None and each.runs else span(each.p95_wall)
+    return span(math.inf if seconds is None and each.mean_wall is not None else seconds)

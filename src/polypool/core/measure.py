@@ -1,16 +1,18 @@
 """Tally: what the runs of one task in one pool took, summed up. Additive, so workers and engines can merge them."""
 
 import math
+from itertools import zip_longest
 
 import msgspec
 
 from polypool.core.outcome import Usage
 
-BUCKETS = 40
+BUCKETS = 48
 SHORTEST = 1e-5
 """Upper bound of the first bucket, in seconds; each further bucket is half again as long (√2 would be finer than the
-data deserves): 40 buckets reach 73 s, the last holds all above."""
+data deserves): the last but one ends at LONGEST, 21 minutes, and the last holds all above."""
 RATIO = 1.5
+LONGEST = SHORTEST * RATIO ** (BUCKETS - 2)
 
 
 class Tally(msgspec.Struct, array_like=True):
@@ -73,14 +75,17 @@ class Tally(msgspec.Struct, array_like=True):
         return self.cpu_per_run * sum(self.walls) / self.busy
 
     def quantile(self, q: float) -> float:
-        """Wall seconds that a share `q` of the runs did not exceed, to the width of a bucket; nan before the first."""
+        """Wall seconds that a share `q` of the runs did not exceed; nan before the first run, inf beyond LONGEST.
+
+        Within a bucket the runs are taken to be spread evenly on its logarithmic scale: right to the width of a bucket.
+        """
         seen, wanted = 0, q * sum(self.walls)
         if wanted <= 0:
             return math.nan
-        for index, count in enumerate(self.walls):
+        for index, count in enumerate(self.walls[:-1]):
+            if count and seen + count >= wanted:
+                return SHORTEST * RATIO ** (index - 1 + (wanted - seen) / count)
             seen += count
-            if seen >= wanted:
-                return SHORTEST * RATIO**index
         return math.inf
 
     def add(self, usage: Usage, wait: float) -> None:
@@ -117,7 +122,7 @@ class Tally(msgspec.Struct, array_like=True):
         self.cpu_wall += other.cpu_wall
         self.cpu_runs += other.cpu_runs
         self.blocked += other.blocked
-        self.walls = [mine + theirs for mine, theirs in zip(self.walls, other.walls, strict=True)]
+        self.walls = [mine + theirs for mine, theirs in zip_longest(self.walls, other.walls, fillvalue=0)]
         self.busy += other.busy
         self.last_end = max((end for end in (self.last_end, other.last_end) if end is not None), default=None)
 

@@ -47,7 +47,8 @@ def advise(tallies: Iterable[Tally], tasks: Iterable[TaskSpec] = (), pools: Sequ
     specs = {spec.name: spec for spec in tasks}
     present = list(_present(tallies, specs))
     found = [finding for tally in present for finding in _judge(tally, specs.get(tally.task))]
-    found += _small_pools(present, pools)
+    moving = {finding.task for finding in found}
+    found += [finding for finding in _small_pools(present, pools) if finding.task not in moving]
     return sorted(found, key=lambda finding: (finding.severity != "warning", finding.task, finding.pool))
 
 

@@ -2,15 +2,17 @@
 
 import math
 
+from polypool.core.measure import LONGEST
+
 UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
 def span(seconds: float | None) -> str:
-    """A duration with two or three digits: 870 µs, 12.3 ms, 41.6 s, 3.1 min."""
+    """A duration with two or three digits: 870 µs, 12.3 ms, 41.6 s, 3.1 min. Infinite is what no histogram reaches."""
     if seconds is None or math.isnan(seconds):
         return "–"
     if math.isinf(seconds):
-        return "> 1 min"
+        return f"> {LONGEST / 60:.0f} min"
     for size, unit in UNITS:
         if seconds >= 2 * size:
             return f"{_digits(seconds / size)} {unit}"

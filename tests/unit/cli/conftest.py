@@ -1,6 +1,7 @@
 """A command typed, and what came of it; an engine to look at that is not on disk."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ def polypool(capsys: pytest.CaptureFixture[str]) -> Typed:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every command is typed in an empty folder, and no setting of this machine leaks in."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.delenv("POLYPOOL_BROKER", raising=False)
     return tmp_path
 
@@ -69,7 +71,3 @@ def write_module(folder: Path, name: str, *lines: str) -> None:
     path = folder.joinpath(*name.split(".")).with_suffix(".py")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
-
-
-def words(text: str) -> Sequence[str]:
-    return text.split()

@@ -70,6 +70,17 @@ def test_tasks_takes_the_pools_sizes_into_account(polypool: Typed, engine: Memor
     assert "polypool worker --pool threads=2" in polypool("tasks").out
 
 
+def test_counts_that_are_nought_for_all_tasks_take_no_room(polypool: Typed, engine: MemoryEngine) -> None:
+    tally = one_by_one("scan.vision", "asyncio", wall=2_000.0, share=0.01)
+    work(engine, [tally])
+    shown = polypool("tasks").out
+    assert "succeeded" in shown and "lost" not in shown and "retried" not in shown
+    assert "> 21 min" in shown
+    tally.lost += 1
+    work(engine, [tally])
+    assert "lost" in polypool("tasks").out
+
+
 def test_tasks_says_when_there_is_nothing_to_change(polypool: Typed, engine: MemoryEngine) -> None:
     assert "No advice before there are runs" in polypool("tasks").out
     work(engine, [one_by_one("scan.vision", "asyncio", wall=2.0, share=0.01)])

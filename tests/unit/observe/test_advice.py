@@ -129,3 +129,9 @@ def test_warnings_come_before_hints() -> None:
         [one_by_one("a", "prefork", wall=1.0, share=0.0), one_by_one("z", "asyncio", wall=1.0, share=1.0)]
     )
     assert [finding.task for finding in findings] == ["z", "a"]
+
+
+def test_a_task_that_should_leave_its_pool_is_not_told_to_enlarge_it() -> None:
+    tally = one_by_one("t", "prefork", wall=0.5, share=0.0, wait=20.0)
+    finding = only(advise([tally], pools=[PoolReport("prefork", 1, 1, 1)]))
+    assert "asyncio" in finding.change

@@ -81,3 +81,32 @@ def test_a_tally_of_an_older_release_without_the_newest_fields_is_read() -> None
     read = msgspec.msgpack.decode(older, type=Tally)
     assert read.runs == 100
     assert figures(read).concurrency is None
+
+
+@pytest.mark.parametrize("wall", [0.000_02, 0.0042, 0.1, 41.65, 1_000.0])
+def test_quantiles_are_right_to_the_width_of_a_bucket(wall: float) -> None:
+    seen = figures(one_by_one("t", "threads", wall=wall, share=0.0))
+    for quantile in (seen.p50_wall, seen.p95_wall, seen.p99_wall):
+        assert quantile is not None
+        assert wall / 1.5 <= quantile <= wall * 1.5
+
+
+def test_quantiles_rise_with_the_share_of_runs_they_cover() -> None:
+    tally = tally_of("t", "threads", ((index, index / 100, None) for index in range(1, 1_001)))
+    quantiles = [tally.quantile(q / 100) for q in range(1, 101)]
+    assert quantiles == sorted(quantiles)
+    assert tally.quantile(0.5) == pytest.approx(5.0, rel=0.1)
+    assert tally.quantile(0.95) == pytest.approx(9.5, rel=0.1)
+
+
+def test_a_quantile_among_runs_of_an_hour_is_said_to_be_beyond_and_not_a_number() -> None:
+    tally = one_by_one("t", "threads", wall=3_600.0, share=0.0)
+    assert tally.quantile(0.5) == math.inf
+    assert figures(tally).p50_wall is None
+
+
+def test_tallies_with_histograms_of_two_lengths_are_added_up() -> None:
+    tally = one_by_one("t", "threads", wall=1.0, share=0.0, runs=3)
+    older = Tally("t", "threads", succeeded=1, walls=[1] + [0] * 39)
+    tally.merge(older)
+    assert sum(tally.walls) == 4
