@@ -84,7 +84,7 @@ class Tally(msgspec.Struct, array_like=True):
             return math.nan
         for index, count in enumerate(self.walls[:-1]):
             if count and seen + count >= wanted:
-                return SHORTEST * RATIO ** (index - 1 + (wanted - seen) / count)
+                return SHORTEST * math.pow(RATIO, index - 1 + (wanted - seen) / count)
             seen += count
         return math.inf
 
