@@ -16,7 +16,7 @@ logger = logging.getLogger("polypool.worker")
 
 
 class Settler:
-    """Group commit: while one write is in flight the next batch piles up. Nothing is dropped while the engine is away."""
+    """Group commit: while one write is in flight the next batch piles up. An engine that is away loses nothing."""
 
     def __init__(self, engine: Engine, on_stale: Callable[[Settlement], None]) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""Worker: one supervisor process. It opens the engine, starts children and obeys signals; it never imports user code."""
+"""Worker: one supervisor process. It opens the engine, starts children, obeys signals; it never imports user code."""
 
 import asyncio
 import logging

@@ -2,9 +2,9 @@
 -- Tables: task. :rows: JSON [[seq, token, state, due, deliveries, lane, priority, offset, length], …] where due, lane and
 -- priority are null and length 0 if unchanged, :bodies: end to end. Fenced by (seq, token, running); the count of rows tells.
 UPDATE task
-SET state = iif(is_cancelled, 'queued', given.state), due = ifnull(given.due, due), deliveries = given.deliveries,
-    lane = ifnull(given.lane, lane), priority = ifnull(given.priority, priority), worker = NULL,
-    body = iif(given.length > 0, substr(:bodies, given.start, given.length), body)
+SET state = iif(task.is_cancelled, 'queued', given.state), due = ifnull(given.due, task.due), deliveries = given.deliveries,
+    lane = ifnull(given.lane, task.lane), priority = ifnull(given.priority, task.priority), worker = NULL,
+    body = iif(given.length > 0, substr(:bodies, given.start, given.length), task.body)
 FROM (SELECT json_extract(value, '$[0]') AS seq, json_extract(value, '$[1]') AS token,
              json_extract(value, '$[2]') AS state, json_extract(value, '$[3]') AS due,
              json_extract(value, '$[4]') AS deliveries, json_extract(value, '$[5]') AS lane,
