@@ -68,10 +68,8 @@ class Polypool:
         middleware: Iterable[Middleware] = (),
         **defaults: Unpack[Defaults],
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise ConfigurationError(
-                f'Polypool({name!r}): the first argument is the app\'s name, as in Polypool("shop")'
-            )
+        if not name:
+            raise ConfigurationError('an app needs a name, as in Polypool("shop")')
         self.name = name
         self.broker = broker if broker is not None else os.environ.get("POLYPOOL_BROKER") or DEFAULT_BROKER
         self.lifespan = lifespan

@@ -12,7 +12,7 @@ from polypool.core.event import Record
 from polypool.core.running import running
 from polypool.ending import error_of
 from polypool.outlet import Conversation, Outlet
-from polypool.result import AsyncResult, ending_now, unknown, wait_for_ending
+from polypool.result import AsyncResult, all_ended_now, ending_now, unknown, wait_for_ending
 from polypool.watching import PATIENCE
 
 V = TypeVar("V")
@@ -107,7 +107,7 @@ class GroupResult(Generic[V]):
         """
         deadline, waiting = _deadline(timeout), _Waiting(self._count)
         while waiting:
-            for record in self._outlet.hold(self._ask_some_ended(waiting, deadline)):
+            for record in self._outlet.hold(self._ask_some_ended(waiting, deadline, running.get() is None)):
                 yield AsyncResult(record.id, self._outlet, record)
 
     async def aas_completed(self, timeout: float | None = None) -> AsyncIterator[AsyncResult[V]]:
@@ -155,10 +155,14 @@ class GroupResult(Generic[V]):
         turn.advance(len(ended))
         return ended
 
-    def _ask_some_ended(self, waiting: "_Waiting", deadline: float | None) -> Conversation[list[Record]]:
+    def _ask_some_ended(
+        self, waiting: "_Waiting", deadline: float | None, may_wait: bool = True
+    ) -> Conversation[list[Record]]:
         while True:
             waiting.refill()
             ids = self._ids(waiting.indexes)
+            if not may_wait:
+                yield from all_ended_now(ids)
             left = PATIENCE if deadline is None else max(deadline - time.monotonic(), 0.0)
             ended: list[Record] = yield Await(ids, min(left, PATIENCE))
             if ended:

@@ -153,17 +153,24 @@ def wait_for_ending(id: str, timeout: float | None) -> Conversation[Record]:
 
 def ending_now(id: str) -> Conversation[Record]:
     """The record of a task that has ended already. WaitInsideTask, ResultUnknown."""
-    record: Record | None
-    (record,) = yield Read([id])
-    if record is None:
-        raise unknown(id)
-    if not record.state.is_final:
-        raise WaitInsideTask(
-            f"task {id} is {record.state}, and waiting for it inside a running task could wait for ever: this task "
-            "holds the slot which that one may need. Make this task `async def` and `await result`, or send what is "
-            "to come next and end"
-        )
+    (record,) = yield from all_ended_now([id])
     return record
+
+
+def all_ended_now(ids: list[str]) -> Conversation[list[Record]]:
+    """The same for several."""
+    ended: list[Record] = []
+    for id, record in zip(ids, (yield Read(ids)), strict=True):
+        if record is None:
+            raise unknown(id)
+        if not record.state.is_final:
+            raise WaitInsideTask(
+                f"task {id} is {record.state}, and waiting for it inside a running task could wait for ever: this "
+                "task holds the slot which that one may need. Make this task `async def` and `await result`, or send "
+                "what is to come next and end"
+            )
+        ended.append(record)
+    return ended
 
 
 def unknown(id: str) -> ResultUnknown:

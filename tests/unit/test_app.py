@@ -1,0 +1,136 @@
+"""Polypool: declaring tasks, and what a worker learns of them."""
+
+from typing import Any
+
+import pytest
+
+from polypool import ConfigurationError, Polypool, UnknownOption
+from polypool.app import DEFAULT_BROKER
+from polypool.core.message import Policy
+
+
+def test_the_broker_is_the_argument_else_the_environment_else_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POLYPOOL_BROKER", raising=False)
+    assert Polypool("a").manifest().broker == DEFAULT_BROKER
+    monkeypatch.setenv("POLYPOOL_BROKER", "sqlite:///env.db")
+    assert Polypool("a").manifest().broker == "sqlite:///env.db"
+    assert Polypool("a", broker="memory://").manifest().broker == "memory://"
+
+
+def test_nothing_is_opened_before_the_first_send(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = Polypool("a", broker="sqlite:///a.db")
+    app.task(name="t")(print)
+    app.manifest()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_engine_is_told_at_the_first_send_and_the_app_stays_usable() -> None:
+    app = Polypool("a", broker="nonsense://x")
+
+    @app.task(name="t")
+    def t() -> None: ...
+
+    try:
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="nonsense://"):
+                t.delay()
+    finally:
+        app.close()
+
+
+def test_a_bare_decorator_and_one_with_options_both_declare() -> None:
+    app = Polypool("a", broker="memory://")
+
+    @app.task
+    def bare() -> None: ...
+
+    @app.task(queue="fast", name="named", max_retries=0)
+    async def with_options() -> None: ...
+
+    @app.task()
+    def empty() -> None: ...
+
+    assert list(app.tasks) == [bare.name, "named", empty.name]
+    named = app.manifest().tasks[1]
+    assert (named.name, named.queue, named.pool, named.is_async) == ("named", "fast", "asyncio", True)
+    assert named.policy == Policy(max_retries=0)
+
+
+def test_the_apps_defaults_hold_unless_a_task_says_otherwise() -> None:
+    app = Polypool("a", broker="memory://", queue="q", max_retries=9, result_ttl=60, autoretry_for=(OSError,))
+    one = app.task(name="one")(lambda: None)
+    other = app.task(name="other", queue="own", autoretry_for=())(lambda: None)
+    assert (one.spec.queue, one.spec.policy.max_retries, one.spec.policy.result_ttl) == ("q", 9, 60)
+    assert one.autoretry_for == (OSError,)
+    assert (other.spec.queue, other.autoretry_for) == ("own", ())
+    assert not other.spec.policy.retries_timeout
+
+
+def test_unknown_options_fail_where_they_are_written() -> None:
+    app: Any = Polypool("a", broker="memory://")
+    with pytest.raises(UnknownOption, match="did you mean max_retries"):
+
+        @app.task(max_retry=3)
+        def t() -> None: ...
+
+    with pytest.raises(UnknownOption, match="did you mean queue"):
+        Polypool("a", quue="x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="backend"):
+        Polypool("a", backend="redis://")  # type: ignore[call-arg]
+
+
+def test_two_functions_under_one_name_are_refused_with_both_places() -> None:
+    app = Polypool("a", broker="memory://")
+
+    @app.task(name="t")
+    def one() -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"two functions are called t: .*test_app\.py:\d+ and .*test_app\.py"):
+
+        @app.task(name="t")
+        def other() -> None: ...
+
+    assert app.tasks["t"].function is one.function
+
+
+def test_a_function_that_yields_is_refused() -> None:
+    app: Any = Polypool("a", broker="memory://")
+
+    def numbers() -> Any:
+        yield 1
+
+    async def more() -> Any:
+        yield 1
+
+    for function in (numbers, more):
+        with pytest.raises(ConfigurationError, match=r"this function yields.*current\.emit"):
+            app.task(function)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    app: Any = Polypool("a", broker="memory://")
+    with pytest.raises(ConfigurationError, match="a task is a function"):
+        app.task(name="t")(dict)
+    with pytest.raises(ConfigurationError, match="needs a name"):
+        Polypool("")
+
+
+def test_an_app_hands_a_child_what_it_needs() -> None:
+    def lifespan(app: Polypool) -> Any: ...
+
+    def wrap(call: Any) -> Any: ...
+
+    app = Polypool("a", broker="memory://", lifespan=lifespan, middleware=[wrap])
+    assert (app.lifespan, list(app.middleware)) == (lifespan, [wrap])
+
+    @app.task(name="t", autoretry_for=OSError, bind=True)
+    def t(self: Any) -> None: ...
+
+    assert (t.bind, t.autoretry_for, t.is_async) == (True, (OSError,), False)
+
+
+def test_registering_tasks_is_up_to_the_decorator() -> None:
+    app: Any = Polypool("a", broker="memory://")
+    with pytest.raises(TypeError):
+        app.tasks["t"] = None
