@@ -1,4 +1,7 @@
-"""Pools are made of real processes: one crew serves a whole module, each test has a pool of its own."""
+"""Fixtures: each suite of an engine's port runs against every engine, each suite of a pool against every kind.
+
+Pools are made of real processes: one crew serves a whole module, each test has a pool of its own.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -12,10 +15,17 @@ from polypool.core.settings import PoolSpec
 from polypool.pools.crew import Crew
 from polypool.pools.pool import Limits
 from tests.conformance.pool_seen import Bench, Seen
+from tests.conformance.scene import Clock, Scene
 
 HERE = str(Path(__file__).parent)
 
 Open = Callable[..., Any]
+
+ENGINES = ["memory", "sqlite"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*traits): runs only against engines that have these traits")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -41,3 +51,22 @@ def opened(crew: Crew) -> Open:
             await pool.stop(0)
 
     return open_pool
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=ENGINES)
+async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> AsyncIterator[Scene]:
+    """An open engine with nothing in it, on a clock that stands."""
+    url = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/tasks.db"}[request.param]
+    made = Scene(url, clock)
+    traits = made.engine.broker.traits
+    for marker in request.node.iter_markers("needs"):
+        if missing := [trait for trait in marker.args if not getattr(traits, trait)]:
+            pytest.skip(f"{request.param} has no {', '.join(missing)}, and says so")
+    await made.engine.broker.open()
+    yield made
+    await made.engine.broker.close()
