@@ -1,5 +1,6 @@
 """Readings as a table for people."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,14 +26,14 @@ def show(title: str, readings: Sequence[Reading]) -> None:
         if reading.note:
             name.append(f"\n  {reading.note}", style="dim")
         table.add_row(name, f"{number(reading.median)} {reading.unit}", spread, reach, _verdict(reading.is_met))
-    Console(width=None).print(table)
+    _console().print(table)
 
 
 def show_machine(facts: dict[str, Any], calibrations: Sequence[float]) -> None:
     """Print where it was measured, and how fast the machine was at the time."""
     packages = ", ".join(f"{name} {found}" for name, found in facts["packages"].items())
     pace = f"{min(calibrations):.1f} to {max(calibrations):.1f} ms" if calibrations else "not taken"
-    Console().print(
+    _console().print(
         f"{facts['processors']} × {facts['processor']}, {facts['memory_gb']} GB, {facts['system']}, "
         f"Python {facts['python']}, SQLite {facts['sqlite']}, {packages}\n"
         f"a fixed piece of pure Python took {pace} during this run",
@@ -56,3 +57,9 @@ def _verdict(is_met: bool | None) -> Text:
     if is_met is None:
         return Text("")
     return Text("reached", style="green") if is_met else Text("missed", style="red")
+
+
+def _console() -> Console:
+    """As wide as the terminal; wide enough for whole lines where the output goes to a file."""
+    is_terminal = sys.stdout.isatty()
+    return Console(width=None if is_terminal else 120)
