@@ -48,6 +48,8 @@ app = Polypool("scan", broker=BROKER, lifespan=lifespan)
 
 # What passes by itself: too many requests (429), a broken connection, a server in trouble.
 PASSING = (openai.RateLimitError, openai.APIConnectionError, openai.InternalServerError)
+# A model that was asked for JSON says something else now and then.
+UNCLEAR = (*PASSING, msgspec.DecodeError)
 
 
 @app.task(timeout=600)
@@ -80,24 +82,27 @@ async def scan(photo: str) -> Scan:
     )
 
 
-@app.task(pool="prefork", timeout=30)  # CPU: processes, and a hard limit that really kills
+# CPU: a process each, and a hard limit that really kills it.
+@app.task(pool="prefork", timeout=30)
 def shrink(photo: str) -> str:
     picture = Path(photo).with_suffix(".small.jpg")
     picture.write_bytes(shrink_picture(Path(photo).read_bytes()))
     return str(picture)
 
 
-@app.task(autoretry_for=PASSING, max_retries=8, retry_backoff=0.5, timeout=120)  # async def: asyncio
+# async def: the event loop. A 429 puts the task aside and frees its slot until the backoff is over.
+@app.task(autoretry_for=UNCLEAR, max_retries=10, retry_backoff=0.5, retry_backoff_max=10, timeout=120)
 async def vision(picture: str) -> Seen:
     return await name_it(current.state, await asyncio.to_thread(Path(picture).read_bytes))
 
 
-@app.task  # def: threads
+# def: a thread each.
+@app.task
 def rule(seen: Seen) -> list[Rule]:
     return find_rules(f"{seen.item} {seen.material}")
 
 
-@app.task(autoretry_for=PASSING, max_retries=8, retry_backoff=0.5, timeout=120)
+@app.task(autoretry_for=PASSING, max_retries=10, retry_backoff=0.5, retry_backoff_max=10, timeout=120)
 async def answer(seen: Seen, rules: list[Rule]) -> str:
     words = []
     async for word in say_how(current.state, seen, rules):

@@ -98,7 +98,8 @@ class Stage:
 @asynccontextmanager
 async def stage_set(options: argparse.Namespace, folder: Path, console: Console) -> AsyncIterator[Stage]:
     """Provider, API and worker, up and working: one photo has gone all the way through."""
-    environment = {"SCAN_DIR": str(folder), "POLYPOOL_BROKER": f"sqlite:///{folder / 'scan.db'}"}
+    broker = f"sqlite:///{folder / 'scan.db'}"
+    environment = {"SCAN_DIR": str(folder), "POLYPOOL_BROKER": broker, "TMPDIR": str(folder)}
     async with Crew(folder, environment) as crew, AsyncExitStack() as clients:
         console.print("Starting a stand-in LLM provider, the web API and one worker …")
         taking_photos = asyncio.create_task(asyncio.to_thread(take_photos))
@@ -127,7 +128,9 @@ async def start_provider(crew: Crew, options: argparse.Namespace) -> Started:
 
 async def start_worker(crew: Crew) -> Started:
     pools = [word for pool in POOLS for word in ("--pool", pool)]
-    return await crew.start("worker", POLYPOOL, "worker", "examples.scan.app:app", "--grace", "2", *pools)
+    return await crew.start(
+        "worker", POLYPOOL, "worker", "examples.scan.app:app", "--grace", "2", "--log-level", "warning", *pools
+    )
 
 
 async def perform(options: argparse.Namespace, stage: Stage, console: Console) -> Report:
@@ -144,7 +147,7 @@ async def perform(options: argparse.Namespace, stage: Stage, console: Console) -
     elapsed_s = time.monotonic() - began
     await stage.gauges.read()
     figures = figures_of(stage.crowd.ended, all_there, began + options.seconds)
-    status = await ask_status(POLYPOOL, stage.crew.environment["POLYPOOL_BROKER"])
+    status = await ask_status(POLYPOOL, stage.crew.environment)
     return Report(figures, stage.gauges, use_of_pools(status, elapsed_s), options.users, options.scale)
 
 

@@ -1,6 +1,7 @@
 """How the worker's pools were used, as `polypool status --json` tells it."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -52,10 +53,10 @@ class PoolUse:
     memory_bytes: int | None
 
 
-async def ask_status(polypool: str, broker: str) -> Status:
-    """Ask as anybody would, on the command line."""
+async def ask_status(polypool: str, environment: Mapping[str, str]) -> Status:
+    """Ask as anybody would, on the command line; POLYPOOL_BROKER says which engine."""
     asked = await asyncio.create_subprocess_exec(
-        polypool, "status", "--broker", broker, "--json", stdout=asyncio.subprocess.PIPE
+        polypool, "status", "--json", env=environment, stdout=asyncio.subprocess.PIPE
     )
     printed, _ = await asked.communicate()
     return msgspec.json.decode(printed, type=Status)

@@ -59,7 +59,7 @@ def comparison(report: Report) -> Table:
     table.add_row(
         "memory of the worker, at most",
         f"{gauges.peak_memory_bytes / 1e6:.0f} MB in {gauges.processes} processes",
-        f"24 × {published.MEMORY_MB_PER_PROCESS} MB",
+        f"24 processes × {published.MEMORY_MB_PER_PROCESS} MB",
     )
     return table
 
@@ -86,7 +86,7 @@ def stage_times(report: Report) -> Table:
 def pool_use(report: Report) -> Table:
     table = Table(title="Pools of the one worker", title_justify="left", title_style="bold")
     table.add_column("pool")
-    for heading in ("processes", "slots", "runs", "retries", "slots busy, mean", "cores busy, mean", "memory"):
+    for heading in ("processes", "slots", "runs", "retries", "slots busy, mean", "cores busy in tasks", "memory"):
         table.add_column(heading, justify="right")
     for pool in report.pools:
         table.add_row(

@@ -110,6 +110,8 @@ class Crowd:
     async def _follow(self, chain: Chain, events: str) -> None:
         async with aconnect_sse(self._api, "GET", events) as source:
             async for event in source.aiter_sse():
+                if not event.data:
+                    continue  # the server shows now and then that it is still there
                 data = json.loads(event.data)
                 if event.event == "progress":
                     chain.stage_ended_at[data["note"]] = time.monotonic()

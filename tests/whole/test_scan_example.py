@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -62,11 +63,13 @@ class Demo:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    demo = Demo(tmp_path)
-    yield demo
-    for process in demo.processes():
-        process.kill()
+def demo() -> Iterator[Demo]:
+    # A short path, unlike tmp_path: the names of Unix sockets may have 100 characters or so.
+    with tempfile.TemporaryDirectory(prefix="scan-") as folder:
+        demo = Demo(Path(folder))
+        yield demo
+        for process in demo.processes():
+            process.kill()
 
 
 def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
