@@ -24,6 +24,8 @@ LARGEST_PUT = 2_000
 LAST_WAIT = 10.0
 """Seconds that the end of a process waits for the engine to close."""
 
+_CUT_OFF = "the app was closed while this was waited for; whether it was done is not known"
+
 Waiter = tuple[Ask, native.Answer]
 Sender = tuple[Put, native.Answer]
 
@@ -39,7 +41,7 @@ class ClientLine:
         itself = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _call(itself, ClientLine._forget))
         # Registered early, so it runs after whatever the program itself does at its end.
-        atexit.register(lambda: _call(itself, ClientLine.close))
+        atexit.register(lambda: _call(itself, ClientLine._end))
 
     def ask(self, ask: Ask) -> native.Answer:
         """Hand over an ask; errors of the engine are raised where the answer is waited for."""
@@ -61,6 +63,12 @@ class ClientLine:
         if connection is not None:
             connection.close()
 
+    def _end(self) -> None:
+        """At the end of the process only daemon threads can still be waiting: they end without a word."""
+        if self._connection is not None:
+            self._connection.is_muted = True
+        self.close()
+
     def _forget(self) -> None:
         """In a forked child: thread, locks and engine belong to the parent. Keep the engine from being finalized here,
         because closing it could disturb the parent's."""
@@ -79,6 +87,8 @@ class Connection:
         self._waiting: list[Waiter] = []
         self._is_awake = False
         self.is_closed = False
+        self.is_muted = False
+        """Waits that are cut off are not told so."""
         self._closed = native.Answer()
         self._loop = _new_loop()
         # From here on, used on the loop only.
@@ -144,7 +154,7 @@ class Connection:
     def _over(self, task: asyncio.Task[None]) -> None:
         reply = self._running.pop(task)
         if reply is not None:
-            reply.set(error=_cut_off())  # counts only where it was cancelled before it began
+            self._cut_off(reply)  # counts only where it was cancelled before it began
         if not task.cancelled() and task.exception() is not None:
             self._loop.call_exception_handler({"message": "polypool client", "exception": task.exception()})
 
@@ -154,7 +164,7 @@ class Connection:
         except Exception as error:
             reply.set(error=error)
         except BaseException:
-            reply.set(error=_cut_off())
+            self._cut_off(reply)
             raise
 
     async def _send_all(self) -> None:
@@ -184,16 +194,22 @@ class Connection:
             # One of them was refused, so nothing was written: the others must not suffer for it.
             for put, reply in senders:
                 await self._answer(put, reply)
-        except BaseException as error:
+        except Exception as error:
             for _, reply in senders:
-                reply.set(error=error if isinstance(error, Exception) else _cut_off())
-            if not isinstance(error, Exception):
-                raise
+                reply.set(error=error)
+        except BaseException:
+            for _, reply in senders:
+                self._cut_off(reply)
+            raise
         else:
             first = 0
             for put, reply in senders:
                 reply.set(accepted[first : first + len(put.messages)])
                 first += len(put.messages)
+
+    def _cut_off(self, reply: native.Answer) -> None:
+        if not self.is_muted:
+            reply.set(error=EngineUnreachable(_CUT_OFF))
 
     async def _opened(self) -> Engine:
         if self._engine is None:
@@ -217,7 +233,7 @@ class Connection:
         if waits:
             await asyncio.wait(waits, timeout=1.0)
         while self._sends:
-            self._sends.popleft()[1].set(error=_cut_off())
+            self._cut_off(self._sends.popleft()[1])
         try:
             if self._engine is not None:
                 await self._engine.broker.close()
@@ -239,10 +255,6 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         return asyncio.SelectorEventLoop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
-
-
-def _cut_off() -> EngineUnreachable:
-    return EngineUnreachable("the app was closed while this was waited for; whether it was done is not known")
 
 
 def _call(itself: "weakref.ref[ClientLine]", method: Callable[[ClientLine], None]) -> None:
