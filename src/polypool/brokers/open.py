@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from polypool.core.error import ConfigurationError
+from polypool.core.error import ConfigurationError, MissingExtra
 from polypool.core.port import Engine
 
 Clock = Callable[[], float]
@@ -14,7 +14,8 @@ def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
     """The engine a URL names; `await engine.broker.open()` connects it.
 
     `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
-    `?synchronous=full` and `?busy_timeout=SECONDS`. ConfigurationError for anything else.
+    `?synchronous=full` and `?busy_timeout=SECONDS`; `redis://`, `rediss://` and `unix://` as redis-py reads them, with
+    `?prefix=NAME` and `?timeout=SECONDS` beside. ConfigurationError for anything else.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in _OPENERS:
@@ -51,4 +52,24 @@ def _open_sqlite(url: str, clock: Clock) -> Engine:
     return SqliteEngine(path, Options.parse(url, parse_qsl(parts.query, keep_blank_values=True)), clock)
 
 
-_OPENERS: dict[str, Callable[[str, Clock], Engine]] = {"memory": _open_memory, "sqlite": _open_sqlite}
+def _open_redis(url: str, clock: Clock) -> Engine:
+    try:
+        from polypool.brokers.redis.engine import RedisEngine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("redis", "hiredis"):
+            raise
+        raise MissingExtra(
+            f"the Redis engine needs the package {error.name!r}: pip install 'polypool[redis]'"
+        ) from None
+    from polypool.brokers.redis.options import Options
+
+    return RedisEngine(Options.parse(url), clock)
+
+
+_OPENERS: dict[str, Callable[[str, Clock], Engine]] = {
+    "memory": _open_memory,
+    "sqlite": _open_sqlite,
+    "redis": _open_redis,
+    "rediss": _open_redis,
+    "unix": _open_redis,
+}

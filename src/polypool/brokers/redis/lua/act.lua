@@ -1,0 +1,30 @@
+-- Purpose: give dead letters their runs back, or delete dead letters and what waits.
+-- Keys: task, wait, later, dead, watch. Arguments: now, "requeue" or "purge", 1 for dead letters or 0 for what waits, then ids.
+-- Result: how many it was. Atomic, so that nothing is acted on that was taken or requeued meanwhile.
+local count = 0
+for at = 4, #ARGV do
+  local id = ARGV[at]
+  local key = P .. 'task:' .. id
+  local head = call('GETRANGE', key, 0, HEADER - 1)
+  if #head == HEADER then
+    local state, flags, priority, lane, token, _, _, seq, _, _, ending = unpack_header(FORMAT, head)
+    local is_wanted = state == 'D'
+    if ARGV[3] ~= '1' then is_wanted = WAITING[state] or false end
+    if is_wanted then
+      count = count + 1
+      if state == 'D' then call('ZREM', P .. 'dead', pack('>I8', seq) .. id) end
+      if ARGV[2] == 'requeue' then
+        local body = string.sub(call('GET', key), HEADER + ending + 1)
+        if has(flags, CANCELLED) then flags = flags - CANCELLED end
+        enqueue(id, lane, priority, seq, nil)
+        call('SET', key, pack(FORMAT, 'q', flags, priority, lane, token, 0, 0, seq, now, 0, 0) .. body)
+      else
+        if state ~= 'D' then call('ZREM', P .. (state == 'q' and 'wait:' or 'later:') .. lane, id) end
+        forget(id, flags)
+        if has(flags, WATCHED) then news(id) end
+      end
+    end
+  end
+end
+publish()
+return count

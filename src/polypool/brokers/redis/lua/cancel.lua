@@ -1,0 +1,28 @@
+-- Purpose: end what waits as cancelled; ask the holder of what runs.
+-- Keys: task, wait, later, asked, worker, ended, watch. Arguments: now, then for each message: id, seconds to keep its ending, ending.
+-- Result: 1 or 0 for each (0: it had ended or is unknown).
+-- Atomic, so that a message which is taken at the same moment is either ended or its holder asked.
+local accepted, listed = {}, {}
+for at = 2, #ARGV, 3 do
+  local id, is_accepted = ARGV[at], 0
+  local key = P .. 'task:' .. id
+  local head = call('GETRANGE', key, 0, HEADER - 1)
+  if #head == HEADER then
+    local state, flags, _, lane, _, _, worker = unpack_header(FORMAT, head)
+    if WAITING[state] then
+      call('ZREM', P .. (state == 'q' and 'wait:' or 'later:') .. lane, id)
+      finish(id, head, 'C', tonumber(ARGV[at + 1]), ARGV[at + 2], listed)
+      is_accepted = 1
+    elseif state == 'r' then
+      if not has(flags, CANCELLED) then call('SETRANGE', key, 1, string.char(flags + CANCELLED)) end
+      call('SADD', P .. 'asked:' .. worker, id)
+      local channel = call('HGET', P .. 'worker:' .. worker, 'channel')
+      if channel then tell(channel, 'o') end
+      is_accepted = 1
+    end
+  end
+  accepted[#accepted + 1] = is_accepted
+end
+list_ended(listed)
+publish()
+return accepted

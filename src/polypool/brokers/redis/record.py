@@ -1,0 +1,201 @@
+"""How messages and endings stand in a key: the Python side of lua/record.lua."""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from polypool.core.codec import decode_message, encode
+from polypool.core.error import MessageTooLarge
+from polypool.core.event import Record
+from polypool.core.lifecycle import State
+from polypool.core.message import Lane, Message
+from polypool.core.outcome import Ended, Failure, Settlement, Usage
+from polypool.core.port import Traits
+from polypool.core.report import TaskView
+
+_HEADER = struct.Struct(">cBhIIIIQddI")
+LENGTH = _HEADER.size
+BEGINNING = 1024
+"""Bytes of a message that has not ended that are enough to see its state and its task's name."""
+
+LETTERS = {
+    State.QUEUED: "q",
+    State.SCHEDULED: "s",
+    State.RUNNING: "r",
+    State.SUCCEEDED: "S",
+    State.FAILED: "F",
+    State.CANCELLED: "C",
+}
+DEAD = "D"
+_STATES = {letter.encode(): state for state, letter in LETTERS.items()} | {DEAD.encode(): State.FAILED}
+CANCELLED = 1
+
+
+class Header(NamedTuple):
+    """The fixed part; the names of lua/record.lua."""
+
+    letter: bytes
+    flags: int
+    priority: int
+    lane: int
+    token: int
+    deliveries: int
+    worker: int
+    seq: int
+    due: float
+    keep_until: float
+    ending_length: int
+
+    @property
+    def state(self) -> State:
+        return _STATES[self.letter]
+
+    @property
+    def is_dead(self) -> bool:
+        return self.letter == b"D"
+
+
+class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is kept of a message that ended, beside its header."""
+
+    task: str
+    value: bytes | None
+    failure: Failure | None
+    ended_at: float
+    usage: Usage | None
+    attempt: int
+    sent_at: float
+    queue: str
+    pool: str
+
+
+_ending = msgspec.msgpack.Decoder(Ending)
+
+
+def header(stored: bytes) -> Header:
+    """A record's fixed part."""
+    return Header._make(_HEADER.unpack_from(stored))
+
+
+def record(id: str, stored: bytes) -> Record:
+    """A record as its waiters see it; of one that has not ended the beginning is enough."""
+    head = header(stored)
+    if not head.state.is_final:
+        return Record(id, head.state, _task_name(stored[LENGTH:]))
+    kept = _ending.decode(stored[LENGTH : LENGTH + head.ending_length])
+    return Record(id, head.state, kept.task, kept.value, kept.failure, kept.ended_at, kept.usage, head.is_dead)
+
+
+def view(id: str, stored: bytes, lanes: dict[int, Lane], workers: dict[int, str]) -> TaskView:
+    """A whole record as a person looks at it."""
+    head = header(stored)
+    body = stored[LENGTH + head.ending_length :]
+    kept = _ending.decode(stored[LENGTH : LENGTH + head.ending_length]) if head.ending_length else None
+    message = decode_message(body, id)[0] if body else None
+    lane = lanes.get(head.lane, Lane("?", "?"))
+    return TaskView(
+        id,
+        kept.task if kept else message.task if message else "?",
+        head.state,
+        lane.queue,
+        lane.pool,
+        head.priority,
+        kept.attempt if kept else (message.attempt if message else 1) + max(head.deliveries - 1, 0),
+        sent_at=kept.sent_at if kept else message.sent_at if message else 0.0,
+        due=None if kept else head.due,
+        worker=workers.get(head.worker),
+        reason=(kept.failure.message if kept.failure else "") if kept and head.is_dead else None,
+        args=message.args if message else b"",
+        ended_at=kept.ended_at if kept else None,
+    )
+
+
+def ending(settlement: Settlement, ended: Ended) -> bytes:
+    """What is to be kept of a run's end."""
+    delivery = settlement.delivery
+    message = delivery.message
+    return encode(
+        Ending(
+            message.task,
+            ended.value,
+            ended.failure,
+            settlement.at,
+            ended.usage,
+            delivery.attempt,
+            message.sent_at,
+            message.queue,
+            message.pool,
+        )
+    )
+
+
+def encoded(messages: Sequence[Message], traits: Traits) -> list[bytes]:
+    """Each message's body. MessageTooLarge where one is."""
+    bodies = [encode(message) for message in messages]
+    for message, body in zip(messages, bodies, strict=True):
+        if len(body) > traits.max_message_bytes:
+            raise MessageTooLarge(
+                f"task {message.id} is {len(body)} bytes; this engine takes {traits.max_message_bytes}: "
+                "send a reference to the data instead"
+            )
+    return bodies
+
+
+def lane_name(lane: Lane) -> str:
+    """How a lane is called in the engine."""
+    return f"{lane.pool}:{lane.queue}"
+
+
+def lane_named(name: bytes) -> Lane:
+    pool, _, queue = name.decode().partition(":")
+    return Lane(queue, pool)
+
+
+class Words:
+    """The arguments of put.lua and settle.lua: each lane once, then what refers to it by its place."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, int] = {}
+        self._words: list[str | bytes | int | float] = []
+
+    def add(self, *words: str | bytes | int | float) -> None:
+        self._words.extend(words)
+
+    def add_message(self, message: Message, body: bytes) -> None:
+        due = "" if message.due is None else repr(message.due)
+        since = repr(message.sent_at) if message.sent_at else ""
+        self._words += (message.id, self.place(message), message.priority, due, since, body)
+
+    def place(self, message: Message) -> int:
+        """Where a message's lane stands in the list."""
+        return self._lanes.setdefault(f"{message.pool}:{message.queue}", len(self._lanes) + 1)
+
+    def all(self) -> list[str | bytes | int | float]:
+        return [len(self._lanes), *self._lanes, *self._words]
+
+
+def _task_name(body: bytes) -> str:
+    """The second element of a MessagePack array whose first is a string; the rest may be missing."""
+    try:
+        at = 1 if body[0] & 0xF0 == 0x90 else 3
+        _, at = _string(body, at)
+        name, _ = _string(body, at)
+    except (IndexError, UnicodeDecodeError):
+        return "?"
+    return name
+
+
+def _string(body: bytes, at: int) -> tuple[str, int]:
+    kind = body[at]
+    if kind & 0xE0 == 0xA0:
+        start, length = at + 1, kind & 0x1F
+    elif kind in (0xD9, 0xDA, 0xDB):
+        width = 1 << (kind - 0xD9)
+        start, length = at + 1 + width, int.from_bytes(body[at + 1 : at + 1 + width], "big")
+    else:
+        raise IndexError(at)
+    if start + length > len(body):
+        raise IndexError(at)
+    return body[start : start + length].decode(), start + length

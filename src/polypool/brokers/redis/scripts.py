@@ -1,0 +1,34 @@
+"""The Lua files beside this one, ready to be loaded: each verb with the moves that all of them share in front."""
+
+import hashlib
+from importlib.resources import files
+
+import msgspec
+
+FREEING = frozenset({"take", "give_back", "settle", "beat", "cancel", "act"})
+"""These end tasks or give room back, so they must go on where the memory is used up. Redis 7 lets a script say so."""
+FLAGS_SINCE = (7, 0)
+
+
+class Script(msgspec.Struct, frozen=True):
+    """One verb."""
+
+    text: bytes
+    digest: str
+
+
+def load(version: tuple[int, int]) -> dict[str, Script]:
+    """The verbs by name, as a server of this version takes them."""
+    folder = files(__package__) / "lua"
+    texts = {
+        file.name.removesuffix(".lua"): file.read_text(encoding="utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".lua")
+    }
+    shared = texts.pop("record")
+    scripts = {}
+    for name, text in texts.items():
+        flags = "#!lua flags=allow-oom\n" if name in FREEING and version >= FLAGS_SINCE else ""
+        whole = f"{flags}{shared}\n{text}".encode()
+        scripts[name] = Script(whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest())
+    return scripts

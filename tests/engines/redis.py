@@ -1,0 +1,113 @@
+"""A Redis server for tests: the one that POLYPOOL_TEST_REDIS names, else a private one on a free port of the loopback.
+
+Where no redis-server is installed, Debian's package is, given apt and root. Nothing is done to a server that was not started here
+but to write keys under prefixes of the tests' own.
+"""
+
+import atexit
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+VARIABLE = "POLYPOOL_TEST_REDIS"
+
+_MISSING = f"""no redis-server to test against; one of these helps:
+  apt-get install redis-server        (or your system's package of Redis or Valkey; it need not be started)
+  {VARIABLE}=redis://HOST:PORT   a running one; the tests keep to prefixes of their own"""
+
+
+class Server:
+    """A private server: loopback only, in a directory of its own, ended by its pid."""
+
+    def __init__(self, *options: str, port: int | None = None) -> None:
+        self.port = port or _free_port()
+        self._folder = tempfile.mkdtemp(prefix="polypool-redis-")
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start, on the data of an earlier life; returns when it answers."""
+        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, "--save", "", *self._options]
+        log = Path(self._folder, "log").open("ab")
+        with log:
+            self._process = subprocess.Popen([program(), *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            assert self._process.poll() is None, Path(self._folder, "log").read_text()
+            assert time.monotonic() < deadline, "redis-server did not answer within 10 s"
+            time.sleep(0.02)
+
+    def stop(self, force: bool = False) -> None:
+        if self._process is not None:
+            self._process.kill() if force else self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop(force=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+                probe.sendall(b"PING\r\n")
+                answer = probe.recv(64)
+        except OSError:
+            return False
+        # One that wants a password is up too; one that is loading is not.
+        return answer.startswith((b"+PONG", b"-NOAUTH"))
+
+
+@functools.cache
+def url() -> str:
+    """The server that the suites share, started once a process."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return named.rstrip("/")
+    server = Server()
+    atexit.register(server.remove)
+    return server.url
+
+
+@functools.cache
+def program() -> str:
+    """Where redis-server is, installed first if need be."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install()
+        found = shutil.which("redis-server")
+    if found is None:
+        raise RuntimeError(_MISSING)
+    return found
+
+
+def _install() -> None:
+    """Debian's package, without starting its service."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    is_ours = not policy.exists()
+    if is_ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False, "timeout": 300}
+        subprocess.run(["apt-get", "update"], **quiet)  # type: ignore[call-overload]
+        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", "redis-server"], **quiet)  # type: ignore[call-overload]
+    finally:
+        if is_ours:
+            policy.unlink()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
