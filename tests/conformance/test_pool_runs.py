@@ -6,8 +6,7 @@ from polypool.core.codec import decode_any
 from polypool.core.error import EngineFull
 from polypool.core.outcome import Dead, Done, Failed, Retry
 from polypool.pools.crew import Crew
-from tests.conformance.conftest import HERE, Open
-from tests.conformance.pool_seen import GREENLETS, KINDS, Bench, Seen, spec, until
+from tests.conformance.pool_seen import GREENLETS, HERE, KINDS, Bench, Open, Seen, spec, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.parametrize("kind", KINDS)]
 

@@ -101,6 +101,12 @@ class Member:
         """Slots without a call; negative by what it holds ahead."""
         return self.size.concurrency - len(self.held)
 
+    @property
+    def running(self) -> int:
+        """Calls under way."""
+        begun = self._page.begun if self.held else 0
+        return sum(number <= begun for number in self.held)
+
     def begin(self, delivery: Delivery) -> int:
         """Give it a call; its number in this child."""
         self._last_number = number = self._last_number + 1

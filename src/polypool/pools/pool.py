@@ -105,7 +105,7 @@ class ChildPool:
 
     def report(self) -> PoolReport:
         """What it looks like now; `memory` is not filled in."""
-        running = sum(min(len(member.held), member.size.concurrency) for member in self._all_members())
+        running = sum(member.running for member in self._all_members())
         return PoolReport(self.kind, len(self.pids()), self._spec.slots, running)
 
     async def memory(self) -> int | None:
