@@ -103,10 +103,12 @@ class Tally(msgspec.Struct, array_like=True):
 
     def _extend(self, start: float, end: float) -> None:
         """Count the part of a run that came after all earlier ones had ended; exact if added as they end."""
-        before = start if self.last_end is None else self.last_end
-        self.busy += max(end - max(start, before), 0.0)
-        self.last_end = max(end, before)
-        self.first_start = start if self.first_start is None else min(start, self.first_start)
+        before = self.last_end
+        if before is None or end > before:
+            self.busy += end - (start if before is None or start > before else before)
+            self.last_end = end
+        if self.first_start is None or start < self.first_start:
+            self.first_start = start
 
     def _join(self, other: "Tally") -> None:
         """Count the time that another tally covers and this one does not.
