@@ -15,7 +15,7 @@ TASK_S = 0.010
 
 
 def measure(extent: Extent) -> list[Reading]:
-    count, loops = extent.pick(full=2_000, quick=150), loops_for(TASK_S)
+    count, loops = extent.pick(full=2_000, quick=200), loops_for(TASK_S)
     executor: list[float] = []
     ours: list[float] = []
     for _ in range(extent.repeats):

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.diary import Run
+from bench.processes import tree
 from bench.reading import CannotMeasure, Extent, Reading, at_least, at_most
 from bench.stand import Stand, WorkerProcess
 from polypool import TaskLost
@@ -76,14 +77,18 @@ def kill_every_second(count: int) -> Toll:
 
 
 def kill_a_child(worker: WorkerProcess) -> list[int]:
-    """SIGKILL to one of the worker's processes that is not its supervisor, if it has any just now."""
+    """SIGKILL to one of the worker's processes that is not its supervisor; the pids of all that this ends.
+
+    The process that the others were forked from may be hit too, and takes them with it.
+    """
     children = worker.children()
     if not children:
         return []
     chosen = random.choice(children)
+    ended = tree(chosen)
     with suppress(ProcessLookupError):
         os.kill(chosen, signal.SIGKILL)
-    return [chosen]
+    return ended
 
 
 def reckon(endings: Sequence[object], runs: Sequence[Run], killed: set[int], kills: int) -> Toll:

@@ -4,7 +4,7 @@ Pools are made of real processes: one crew serves a whole module, each test has 
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,8 @@ import pytest_asyncio
 from polypool.core.settings import PoolSpec
 from polypool.pools.crew import Crew
 from polypool.pools.pool import Limits
-from tests.conformance.pool_seen import Bench, Seen
+from tests.conformance.pool_seen import HERE, Bench, Open, Seen, until
 from tests.conformance.scene import Clock, Scene
-
-HERE = str(Path(__file__).parent)
-
-Open = Callable[..., Any]
 
 ENGINES = ["memory", "sqlite"]
 
@@ -45,7 +41,7 @@ def opened(crew: Crew) -> Open:
         seen = Seen()
         pool = crew.pool(spec, seen, Limits(**limits))
         try:
-            await pool.ready(20)
+            await until(lambda: pool.free() == spec.slots)
             yield Bench(pool, seen)
         finally:
             await pool.stop(0)

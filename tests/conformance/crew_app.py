@@ -4,13 +4,13 @@ import asyncio
 import ctypes
 import logging
 import os
-import sys
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class PlainTask:
     is_async: bool
     autoretry_for: tuple[type[BaseException], ...] = ()
     bind: bool = False
-    arguments: PlainArguments = PlainArguments()
+    arguments: PlainArguments = field(default_factory=PlainArguments)
 
 
 class PlainApp:
@@ -224,6 +224,12 @@ def block(seconds: float) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         sum(range(1000))
+
+
+@app.task()
+def hogs(count: int) -> None:
+    """Keeps the interpreter lock in C code: no other thread of the process runs."""
+    sum(range(count))
 
 
 @app.task()

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from polypool.core.codec import decode_any, encode
@@ -12,6 +13,10 @@ from polypool.core.message import Delivery, Message, Policy
 from polypool.core.outcome import Done, Failed, Outcome
 from polypool.core.settings import PoolSpec
 from polypool.pools.pool import ChildPool
+
+HERE = str(Path(__file__).parent)
+Open = Callable[..., Any]
+"""What the fixture `opened` is: opens a pool for the length of a `with`."""
 
 ASYNC = ("asyncio",)
 GREENLETS = ("gevent", "eventlet")

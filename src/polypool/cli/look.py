@@ -79,7 +79,12 @@ def look(to: Looking, read: Callable[[Engine], Awaitable[T]], show: Callable[[T]
                 return document
             return await _again_and_again(to, lambda: read(engine), show)
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        if to.every is None:
+            raise
+        raise click.exceptions.Exit(0) from None  # who watches has no other way to end it
 
 
 def as_json(document: Any) -> str:

@@ -16,6 +16,7 @@ from polypool.pools.deadlines import Deadline, Deadlines
 from polypool.pools.member import Member, Size, Stage
 from polypool.pools.memory import pss
 from polypool.pools.pace import Pace, ahead
+from polypool.pools.pulse import Pulse
 from polypool.pools.quarantine import Quarantine, is_last_chance
 from polypool.pools.staff import Staff
 from polypool.pools.template import Template
@@ -60,6 +61,7 @@ class ChildPool:
         self._moved_at = 0.0
         self._pace = Pace()
         self._deadlines = Deadlines()
+        self._pulse = Pulse(self._all_members, limits.blocked_after)
         self._is_ticking = False
         self._is_stopping = False
 
@@ -105,7 +107,7 @@ class ChildPool:
 
     def report(self) -> PoolReport:
         """What it looks like now; `memory` is not filled in."""
-        running = sum(min(len(member.held), member.size.concurrency) for member in self._all_members())
+        running = sum(member.running for member in self._all_members())
         return PoolReport(self.kind, len(self.pids()), self._spec.slots, running)
 
     async def memory(self) -> int | None:
@@ -197,6 +199,7 @@ class ChildPool:
     def _begin(self, member: Member, delivery: Delivery) -> None:
         is_ahead = member.free <= 0
         number = member.begin(delivery)
+        self._pulse.notice()
         timeout = delivery.message.policy.timeout
         if timeout is not None:
             self._watch(time.monotonic() + timeout, member, number, timeout)

@@ -14,6 +14,7 @@ from polypool.core.error import AsyncioInGreenlet
 
 def refuse_asyncio(kind: str, main_thread: int) -> None:
     """Make event loops unavailable in the hub's thread; in other real threads they work as ever."""
+
     def refuse() -> None:
         if native.thread_id() == main_thread:
             raise AsyncioInGreenlet(
