@@ -16,8 +16,9 @@ from polypool.pools.crew import Crew
 from polypool.pools.pool import Limits
 from tests.conformance.pool_seen import HERE, Bench, Open, Seen, until
 from tests.conformance.scene import Clock, Scene
+from tests.engines import redis
 
-ENGINES = ["memory", "sqlite"]
+ENGINES = ["memory", "sqlite", "redis"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,8 +58,8 @@ def clock() -> Clock:
 @pytest.fixture(params=ENGINES)
 async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> AsyncIterator[Scene]:
     """An open engine with nothing in it, on a clock that stands."""
-    url = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/tasks.db"}[request.param]
-    made = Scene(url, clock)
+    urls = {"memory": lambda: "memory://", "sqlite": lambda: f"sqlite:///{tmp_path}/tasks.db", "redis": redis.fresh_url}
+    made = Scene(urls[request.param](), clock)
     traits = made.engine.broker.traits
     for marker in request.node.iter_markers("needs"):
         if missing := [trait for trait in marker.args if not getattr(traits, trait)]:
@@ -66,3 +67,5 @@ async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) ->
     await made.engine.broker.open()
     yield made
     await made.engine.broker.close()
+    if request.param == "redis":
+        redis.clean(made.url)

@@ -17,6 +17,7 @@ from polypool.core.message import Delivery, Lane, Message, Policy
 from polypool.core.outcome import Done, Lost, Outcome, Settlement
 from polypool.core.port import Engine
 from polypool.core.report import Heartbeat, Orders
+from tests.engines import redis
 
 LANE = Lane("default", "threads")
 LEASE = 6.0
@@ -55,6 +56,9 @@ class Scene:
         """Make a stored body undecodable, as a broken or foreign sender would."""
         if isinstance(self.engine, MemoryEngine):
             self.engine.store.entries[id].body = b"\xc1"
+            return
+        if self.url.startswith("redis:"):
+            redis.spoil(self.url, id)
             return
         with sqlite3.connect(Path(self.url.removeprefix("sqlite:///"))) as connection:
             connection.execute("UPDATE task SET body = x'c1' WHERE id = ?", [id])

@@ -1,7 +1,7 @@
 """A Redis server for tests: the one that POLYPOOL_TEST_REDIS names, else a private one on a free port of the loopback.
 
-Where no redis-server is installed, Debian's package is, given apt and root. Nothing is done to a server that was not started here
-but to write keys under prefixes of the tests' own.
+Where no redis-server is installed, Debian's package is, given apt and root. A server that was not started
+here sees nothing but keys under prefixes of the tests' own, which are removed.
 """
 
 import atexit
@@ -12,7 +12,12 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from pathlib import Path
+
+import redis
+
+from polypool.brokers.redis.record import LENGTH as HEADER
 
 VARIABLE = "POLYPOOL_TEST_REDIS"
 
@@ -38,8 +43,7 @@ class Server:
     def start(self) -> None:
         """Start, on the data of an earlier life; returns when it answers."""
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, "--save", "", *self._options]
-        log = Path(self._folder, "log").open("ab")
-        with log:
+        with Path(self._folder, "log").open("ab") as log:
             self._process = subprocess.Popen([program(), *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 10
         while not self._answers():
@@ -79,6 +83,43 @@ def url() -> str:
     return server.url
 
 
+def fresh_url() -> str:
+    """The shared server, under a prefix that nobody used."""
+    return f"{url()}?prefix=test-{uuid.uuid4().hex[:12]}"
+
+
+def client(at: str) -> redis.Redis:
+    """A plain connection to where a polypool URL leads."""
+    return redis.Redis.from_url(at.partition("?")[0])
+
+
+def prefix(at: str) -> str:
+    """What all keys of a polypool URL begin with."""
+    return f"{{{at.rpartition('prefix=')[2] or 'polypool'}}}:"
+
+
+def keys(at: str) -> list[bytes]:
+    with client(at) as connection:
+        return sorted(connection.scan_iter(f"{prefix(at)}*", count=1000))
+
+
+def clean(at: str) -> None:
+    """Remove all keys of a prefix."""
+    left = keys(at)
+    if left:
+        with client(at) as connection:
+            connection.delete(*left)
+
+
+def spoil(at: str, id: str) -> None:
+    """Make a stored body undecodable, as a broken or foreign sender would."""
+    with client(at) as connection:
+        key = f"{prefix(at)}task:{id}"
+        stored = connection.get(key)
+        assert isinstance(stored, bytes)
+        connection.set(key, stored[:HEADER] + b"\xc1")
+
+
 @functools.cache
 def program() -> str:
     """Where redis-server is, installed first if need be."""
@@ -99,9 +140,10 @@ def _install() -> None:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
     try:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False, "timeout": 300}
-        subprocess.run(["apt-get", "update"], **quiet)  # type: ignore[call-overload]
-        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", "redis-server"], **quiet)  # type: ignore[call-overload]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": 300}
+        subprocess.run(["apt-get", "update"], check=False, **quiet)  # type: ignore[call-overload]
+        words = ["apt-get", "install", "-y", "--no-install-recommends", "redis-server"]
+        subprocess.run(words, check=False, **quiet)  # type: ignore[call-overload]
     finally:
         if is_ours:
             policy.unlink()

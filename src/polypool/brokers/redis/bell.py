@@ -1,8 +1,8 @@
 """Told by the server: one connection that listens on a channel of this process's own.
 
 A message says `w` (there is work in a lane that this process found empty), `o` (orders for a worker of this process) or
-`t` and ids (news of tasks that this process watches). Each is asked for in the same Lua call that found nothing, so none
-falls between. After a broken connection everybody looks again.
+`t` and ids (news of tasks that this process watches). Each is asked for in the same Lua call that found nothing, so
+none falls between. After a broken connection everybody looks again.
 """
 
 import asyncio
@@ -96,6 +96,7 @@ class Bell:
     @staticmethod
     async def _next(connection: AnyConnection) -> list[bytes]:
         reading = asyncio.ensure_future(connection.read_response(disable_decoding=True))
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             done, _ = await asyncio.wait([reading], timeout=SILENCE)
             if not done:

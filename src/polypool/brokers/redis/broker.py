@@ -103,7 +103,7 @@ class RedisBroker:
         number = next(self._takes)
         try:
             now, pause, numbers, *found = await self._link.run(
-                "take", [worker, number, limit, channel, *map(lane_name, lanes)]
+                "take", [worker, self._bell.channel, number, limit, channel, *map(lane_name, lanes)]
             )
         except BaseException as error:
             if not isinstance(error, Exception) or isinstance(error, EngineUnreachable):
@@ -118,7 +118,7 @@ class RedisBroker:
 
     async def _give_back(self, worker: str) -> None:
         if numbers := list(self._unheard.get(worker, ())):
-            await self._link.run("give_back", [worker, *numbers])
+            await self._link.run("give_back", [worker, self._bell.channel, *sorted(numbers)])
             left = self._unheard.get(worker, set())
             left.difference_update(numbers)
             if not left:

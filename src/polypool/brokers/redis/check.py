@@ -23,7 +23,8 @@ async def check(ask: Ask, address: str, prefix: str) -> tuple[int, int]:
     version = _version(info.get("redis_version", "0.0"))
     if version < OLDEST:
         raise EngineDamaged(
-            f"{address}: this is Redis {info.get('redis_version', '?')}; polypool needs {OLDEST[0]}.{OLDEST[1]} or newer"
+            f"{address}: this is Redis {info.get('redis_version', '?')}; polypool needs {OLDEST[0]}.{OLDEST[1]} "
+            "or newer"
         )
     if info.get("role") == "slave":
         raise EngineUnreachable(

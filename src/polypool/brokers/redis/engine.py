@@ -17,8 +17,10 @@ class RedisEngine:
     """What `redis://…`, `rediss://…` and `unix://…` open."""
 
     def __init__(self, options: Options, clock: Callable[[], float] = time.time) -> None:
+        self.place = f"{options.address} ({options.prefix})"
         dialer = Dialer(options)
-        # The server's clock decides over leases and delays, so that those of the machines need not agree. Another clock is a test's.
+        # The server's clock decides over leases and delays: those of the machines need not agree.
+        # Another clock is a test's.
         link = Link(dialer, (lambda: "") if clock is time.time else lambda: repr(clock()))
         bell = Bell(dialer, link.key(""))
         watch = Watch(bell)

@@ -31,8 +31,8 @@ _BY_CLASS: tuple[tuple[type[Exception], type[EngineError], str], ...] = (
     (
         exceptions.OutOfMemoryError,
         EngineFull,
-        "the memory (maxmemory) is used up; nothing of this was written, everything before it was. Let workers catch up, raise maxmemory, "
-        "shorten result_ttl",
+        "the memory (maxmemory) is used up; nothing of this was written, everything before it was. "
+        "Let workers catch up, raise maxmemory, shorten result_ttl",
     ),
     (
         exceptions.MaxConnectionsError,

@@ -80,9 +80,9 @@ class RedisInspector:
                     matching.append((header(stored).seq, seen))
         return matching
 
-    async def _workers(self) -> list[list[bytes | int]]:
+    async def _workers(self) -> list[tuple[bytes, bytes, bytes, int, int]]:
         rows = await self._link.run("workers", [])
-        return [rows[at : at + 5] for at in range(0, len(rows), 5)]
+        return [tuple(rows[at : at + 5]) for at in range(0, len(rows), 5)]
 
 
 def _letters(search: Search) -> str:

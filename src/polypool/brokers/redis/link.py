@@ -16,6 +16,9 @@ from polypool.brokers.redis.options import Options
 from polypool.brokers.redis.scripts import Script, load
 from polypool.core.error import EngineUnreachable
 
+MOST_TRIES = 3
+"""A call whose keys have moved, or whose script was flushed, is sent again so often."""
+
 Word = str | bytes | int | float
 AnyConnection = Connection | UnixDomainSocketConnection
 
@@ -46,7 +49,7 @@ class Dialer:
         connection: AnyConnection = self._class(**self._arguments)
         try:
             async with asyncio.timeout(self.options.timeout):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -71,6 +74,7 @@ class Link:
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._reading: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
+        self._is_ready = False
         self._is_closed = False
 
     def key(self, name: str) -> str:
@@ -91,50 +95,67 @@ class Link:
 
     async def run(self, verb: str, words: Sequence[Word]) -> Any:
         """Run one verb. EngineUnreachable leaves open whether it was done."""
-        for is_last in (False, False, True):
+        tries = 0
+        while True:
             await self._connected()
             script = self._scripts[verb]
+            tries += 1
             try:
                 return await self._ask("EVALSHA", script.digest, 1, self._prefix, self._now(), *words)
-            except exceptions.NoScriptError as error:  # somebody flushed them; nothing was done
-                if is_last:
+            except (exceptions.NoScriptError, exceptions.MovedError) as error:
+                if tries == MOST_TRIES:
                     raise self._mapped(error) from error
-                await self._load_scripts()
-            except exceptions.MovedError as error:
-                if is_last:
-                    raise self._mapped(error) from error
-                await self._follow(error)
+                await self._mend(error)  # nothing was done
             except exceptions.RedisError as error:
-                raise self._mapped(error) from error
-        raise AssertionError("unreachable")
+                fault = self._mapped(error)
+                if isinstance(error, exceptions.ReadOnlyError):
+                    await self._drop(fault)  # after a failover the name may lead elsewhere
+                raise fault from error
+
+    async def _mend(self, error: exceptions.NoScriptError | exceptions.MovedError) -> None:
+        """Somebody flushed the scripts, or the keys have moved to another node of the cluster."""
+        if isinstance(error, exceptions.MovedError):
+            await self._follow(error)
+        else:
+            try:
+                await self._load_scripts()
+            except exceptions.RedisError as failed:
+                raise self._mapped(failed) from failed
 
     async def _connected(self) -> None:
-        if self._connection is not None:
-            return
-        async with self._connecting:
-            if self._connection is not None:
+        if not self._is_ready:
+            async with self._connecting:
+                await self._get_ready()
+
+    async def _get_ready(self) -> None:
+        if self._is_ready:
+            return  # somebody else was faster
+        if self._is_closed:
+            raise EngineUnreachable(f"{self._dialer.address}: the engine was closed")
+        for tries in range(1, MOST_TRIES + 1):
+            try:
+                await self._connect()
                 return
-            if self._is_closed:
-                raise EngineUnreachable(f"{self._dialer.address}: the engine was closed")
-            for is_last in (False, False, True):
-                try:
-                    self._connection = await self._dialer.dial()
-                    self._reading = asyncio.get_running_loop().create_task(self._read(self._connection))
-                    version = await check(self._ask, self._dialer.address, self._prefix)
-                    self._scripts = load(version)
-                    await self._load_scripts()
-                except exceptions.MovedError as error:
-                    await self._follow(error)
-                    if is_last:
-                        raise self._mapped(error) from error
-                except BaseException as error:
-                    fault = self._mapped(error) if isinstance(error, Exception) else None
-                    await self._drop(fault or EngineUnreachable("cancelled"))
-                    if fault is None:
-                        raise
-                    raise fault from error
-                else:
-                    return
+            except exceptions.MovedError as error:
+                await self._follow(error)
+                if tries == MOST_TRIES:
+                    raise self._mapped(error) from error
+            except Exception as error:
+                fault = self._mapped(error)
+                await self._drop(fault)
+                raise fault from error
+            except BaseException:
+                await self._drop(EngineUnreachable("cancelled while connecting"))
+                raise
+
+    async def _connect(self) -> None:
+        connection = await self._dialer.dial()
+        self._connection = connection
+        self._reading = asyncio.get_running_loop().create_task(self._read(connection))
+        version = await check(self._ask, self._dialer.address, self._prefix)
+        self._scripts = load(version)
+        await self._load_scripts()
+        self._is_ready = True
 
     async def _load_scripts(self) -> None:
         await asyncio.gather(*(self._ask("SCRIPT", "LOAD", script.text) for script in self._scripts.values()))
@@ -177,7 +198,7 @@ class Link:
                     answer = await connection.read_response(disable_decoding=True, disconnect_on_error=False)
                     error = None
                 except exceptions.ConnectionError as failed:
-                    # Some refusals (loading, too many clients) are answers of this class; the line itself is of no use then.
+                    # Some refusals (loading, too many clients) are answers of this class too: the line is of no use.
                     raise failed
                 except exceptions.ResponseError as refused:
                     answer, error = None, refused
@@ -197,6 +218,7 @@ class Link:
             await self._drop(fault)
 
     async def _drop(self, error: Exception) -> None:
+        self._is_ready = False
         connection, self._connection = self._connection, None
         waiting, self._waiting = self._waiting, deque()
         reading, self._reading = self._reading, None

@@ -15,8 +15,8 @@ class Options(msgspec.Struct, frozen=True):
     url: str
     """What is left for the driver: address, user, password, database, certificates."""
     prefix: str = "polypool"
-    """Leads every key, in braces, so that all keys of one app share a slot of a cluster. Apps with different prefixes do not
-    see each other."""
+    """Leads every key, in braces, so that all keys of one app share a slot of a cluster. Apps with different
+    prefixes do not see each other."""
     timeout: float = 10.0
     """Seconds to wait for a connection or an answer, before EngineUnreachable."""
 

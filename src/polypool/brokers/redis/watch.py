@@ -36,7 +36,7 @@ class Watch:
     def __init__(self, bell: Bell) -> None:
         self._tickets: dict[str, list[Ticket]] = {}
         self.pending: set[str] = set()
-        """Ids that had not ended when the server was last asked, and of which it will bring news: need no asking again."""
+        """Ids that had not ended when the server was last asked; it will bring news of them, so none need ask again."""
         bell.on_news = self._told
 
     def enter(self, ids: Collection[str]) -> Ticket:

@@ -12,6 +12,7 @@ if worker then
   local is_same = call('HGET', P .. 'worker:' .. worker, 'run') == run
   is_fenced = is_same and (not lease or tonumber(lease) <= now)
   if is_fenced or not is_same then put_back(worker) end
+  if not is_same then call('DEL', P .. 'worker:' .. worker) end
 end
 if is_leaving then
   if worker then

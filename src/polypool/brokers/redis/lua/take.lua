@@ -1,22 +1,24 @@
 -- Purpose: lease the first due messages of some lanes to a living worker, what dead workers held included.
--- Keys: task, wait, later, held, asked, leases, hungry. Arguments: now, worker's name, the number of this take, limit, channel to be told of
+-- Keys: task, wait, later, held, asked, leases, hungry. Arguments: now, worker's name, the client's name, the number of this take, limit, channel to be told of
 -- new work on or empty, then the lanes in the order in which they are emptied.
 -- Result: now, seconds until another try may bring something (or empty), the lanes' numbers, then id and record (as it was before) of each.
 -- Atomic, so that no message is held twice and none is in no place at all.
 reap()
 local worker = call('HGET', P .. 'names', ARGV[2])
 local lease = worker and call('ZSCORE', P .. 'leases', worker)
+-- A take that its client has given up must not come into effect after it was given back.
+local given_up = lease and tonumber(call('HGET', P .. 'worker:' .. worker, 'up to:' .. ARGV[3]) or 0)
 local answer = { string.format('%.6f', now), '', {} }
-if not lease then
+if not lease or tonumber(ARGV[4]) <= given_up then
   publish()
   return answer
 end
-local limit, numbers, held = tonumber(ARGV[4]), {}, { P .. 'held:' .. worker }
-for at = 6, #ARGV do
+local limit, numbers, held = tonumber(ARGV[5]), {}, { P .. 'held:' .. worker }
+for at = 7, #ARGV do
   if limit <= 0 then break end
   local lane = call('HGET', P .. 'lanes', ARGV[at])
-  if not lane and ARGV[5] ~= '' then lane = lane_number(ARGV[at]) end
-  answer[3][at - 5] = tonumber(lane or 0)
+  if not lane and ARGV[6] ~= '' then lane = lane_number(ARGV[at]) end
+  answer[3][at - 6] = tonumber(lane or 0)
   if lane then
     lane = tonumber(lane)
     numbers[#numbers + 1] = lane
@@ -35,7 +37,7 @@ for at = 6, #ARGV do
           if has(flags, CANCELLED) then call('SADD', P .. 'asked:' .. worker, id) end
           answer[#answer + 1] = id
           answer[#answer + 1] = record
-          held[#held + 1] = ARGV[3]
+          held[#held + 1] = ARGV[4]
           held[#held + 1] = id
           count = count + 1
         end
@@ -46,10 +48,10 @@ for at = 6, #ARGV do
   end
 end
 for at = 2, #held, 2000 do call('ZADD', held[1], unpack(held, at, math.min(at + 1999, #held))) end
-if #answer == 3 and ARGV[5] ~= '' then
+if #answer == 3 and ARGV[6] ~= '' then
   local first = tonumber(call('ZRANGE', P .. 'leases', 0, 0, 'WITHSCORES')[2])
   for _, lane in ipairs(numbers) do
-    call('SADD', P .. 'hungry:' .. lane, ARGV[5])
+    call('SADD', P .. 'hungry:' .. lane, ARGV[6])
     local due = tonumber(call('ZRANGE', P .. 'later:' .. lane, 0, 0, 'WITHSCORES')[2])
     if due and due < first then first = due end
   end
