@@ -5,8 +5,10 @@ here sees nothing but keys under prefixes of the tests' own, which are removed.
 """
 
 import atexit
+import contextlib
 import functools
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -150,6 +152,9 @@ def _install() -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that is free now, below 32768: a node of a cluster needs the port 10,000 above it too."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

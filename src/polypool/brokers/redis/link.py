@@ -41,6 +41,10 @@ class Dialer:
             self._arguments.pop("socket_connect_timeout")
 
     @property
+    def _is_tls(self) -> bool:
+        return issubclass(self._class, SSLConnection)
+
+    @property
     def address(self) -> str:
         return self.options.address
 
@@ -50,6 +54,10 @@ class Dialer:
         try:
             async with asyncio.timeout(self.options.timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            await connection.disconnect(nowait=True)
+            hint = "; is it a TLS port? A plain one leaves rediss:// without an answer" if self._is_tls else ""
+            raise exceptions.TimeoutError(f"no connection within {self.options.timeout:g} s{hint}") from None
         except BaseException:
             await connection.disconnect(nowait=True)
             raise

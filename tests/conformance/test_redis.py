@@ -1,0 +1,286 @@
+"""What the Redis engine promises beside the ports: restarts, cuts, lost answers, memory, idleness, clusters."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from polypool.core.error import EngineFull, EngineUnreachable
+from polypool.core.message import Delivery, Policy
+from polypool.core.outcome import Done
+from tests.conformance.scene import LANE, Scene, event, heartbeat, ids, message
+from tests.engines import redis
+from tests.engines.proxy import Proxy
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def real() -> AsyncIterator[Scene]:
+    """An engine on the shared server and the server's own clock."""
+    made = Scene(redis.fresh_url(), time.time)
+    await made.engine.broker.open()
+    yield made
+    await made.engine.broker.close()
+    redis.clean(made.url)
+
+
+@pytest.fixture
+def server() -> Iterator[redis.Server]:
+    """A server of the test's own, which writes each change to disk before it answers."""
+    made = redis.Server("--appendonly", "yes", "--appendfsync", "always")
+    yield made
+    made.remove()
+
+
+async def soon(condition: Callable[[], object], within: float = 5.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        await asyncio.sleep(0.005)
+
+
+async def reached(scene: Scene, limit: int = 100, worker: str = "w1") -> list[Delivery]:
+    """A take by somebody who tries until the engine answers."""
+    while True:
+        try:
+            return await scene.take(limit, worker)
+        except EngineUnreachable:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_restart_of_the_server_in_the_middle_loses_nothing(server: redis.Server) -> None:
+    scene = Scene(server.url, time.time)
+    await scene.engine.broker.open()
+    await scene.join(lease=60.0)
+    await scene.put(*(str(n) for n in range(60)))
+    first = await scene.take(25)
+    waiting = asyncio.create_task(scene.engine.results.wait(["59"], 20))
+    server.stop(force=True)
+    with pytest.raises(EngineUnreachable):
+        await scene.take(1)
+    server.start()
+    second = await reached(scene)
+    assert sorted(ids(first + second), key=int) == [str(n) for n in range(60)]
+    assert all(await scene.engine.broker.settle([scene.settlement(d, Done(b"\x01")) for d in first + second]))
+    [record] = await waiting
+    assert (record.id, record.state) == ("59", "succeeded")
+    await scene.engine.broker.close()
+
+
+async def test_a_waiting_take_hears_of_work_again_after_its_connections_were_killed(real: Scene) -> None:
+    await real.join(lease=60.0)
+    other = await real.another()
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
+    with redis.client(real.url) as admin:
+        await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:1"))
+        mine = real.engine.broker._bell.channel  # type: ignore[attr-defined]
+        assert admin.pubsub_numsub(mine)[0][1] == 1
+        admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await soon(lambda: admin.pubsub_numsub(mine)[0][1] == 1)
+    await other.broker.put([message("a")])
+    assert ids(await asyncio.wait_for(taking, 5)) == ["a"]
+    await other.broker.close()
+
+
+async def test_what_a_take_brought_whose_answer_was_lost_is_given_back_uncounted(server: redis.Server) -> None:
+    async with Proxy(server.port) as proxy:
+        scene = Scene(f"redis://127.0.0.1:{proxy.port}", time.time)
+        await scene.engine.broker.open()
+        await scene.put("a", "b")
+        await scene.join(lease=60.0)
+        proxy.is_mute = True
+        taking = asyncio.create_task(scene.take())
+        with redis.client(server.url) as admin:
+            await soon(lambda: admin.zcard("{polypool}:held:1") == 2)
+        proxy.is_mute = False
+        proxy.cut()
+        with pytest.raises(EngineUnreachable):
+            await taking
+        again = await reached(scene)
+        assert [(d.id, d.deliveries) for d in again] == [("a", 1), ("b", 1)]
+        await scene.engine.broker.close()
+
+
+async def test_a_settlement_whose_answer_was_lost_is_accepted_when_it_comes_again(server: redis.Server) -> None:
+    async with Proxy(server.port) as proxy:
+        scene = Scene(f"redis://127.0.0.1:{proxy.port}", time.time)
+        await scene.engine.broker.open()
+        await scene.put("a")
+        await scene.join(lease=60.0)
+        held = await scene.take_one()
+        proxy.is_mute = True
+        settling = asyncio.create_task(scene.settle(held))
+        with redis.client(server.url) as admin:
+            await soon(lambda: admin.zcard("{polypool}:held:1") == 0)
+        proxy.is_mute = False
+        proxy.cut()
+        with pytest.raises(EngineUnreachable):
+            await settling
+        assert await scene.settle(held), "it was written"
+        assert not await scene.settle(held), "and is no news after that"
+        await scene.engine.broker.close()
+
+
+async def test_two_workers_that_drain_one_lane_at_once_never_hold_the_same(real: Scene) -> None:
+    sent = [str(n) for n in range(2000)]
+    await real.put(*sent)
+    other = await real.another()
+
+    async def drain(broker: object, name: str) -> list[str]:
+        taken: list[str] = []
+        await broker.beat(heartbeat(name))  # type: ignore[attr-defined]
+        while batch := await broker.take([LANE], 37, name, 0):  # type: ignore[attr-defined]
+            taken += ids(batch)
+            assert all(await broker.settle([real.settlement(d, Done(b"\x01")) for d in batch]))  # type: ignore[attr-defined]
+        return taken
+
+    one, two = await asyncio.gather(drain(real.engine.broker, "w1"), drain(other.broker, "w2"))
+    assert one and two
+    assert sorted(one + two) == sorted(sent)
+    await other.broker.close()
+
+
+HOLDER = """
+import asyncio, sys, time
+from tests.conformance.scene import Scene
+async def hold(url):
+    scene = Scene(url, time.time)
+    await scene.engine.broker.open()
+    await scene.join("killed", lease=0.6)
+    print(*[delivery.id for delivery in await scene.take(worker="killed")], flush=True)
+    await asyncio.sleep(60)
+asyncio.run(hold(sys.argv[1]))
+"""
+
+
+async def test_what_a_killed_process_held_comes_back_when_its_lease_ends(real: Scene) -> None:
+    await real.put("a", "b")
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, real.url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    try:
+        assert (await asyncio.to_thread(holder.stdout.readline)).split() == ["a", "b"]
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(10)
+        holder.stdout.close()
+    await real.join("alive", lease=60.0)
+    taken = await asyncio.wait_for(real.engine.broker.take([LANE], 5, "alive", 10), 10)
+    assert [(d.id, d.token, d.deliveries) for d in taken] == [("a", 2, 2), ("b", 2, 2)]
+
+
+async def test_nothing_is_left_of_tasks_whose_endings_are_over(real: Scene) -> None:
+    await real.join(lease=60.0)
+    empty = set(redis.keys(real.url))
+    for start in range(0, 1000, 100):
+        names = [str(start + n) for n in range(100)]
+        await real.put(*names, policy=Policy(result_ttl=0.3))
+        await real.put(f"unkept-{start}", policy=Policy(result_ttl=0.0))
+        await real.engine.bus.append([(id, event(1, 1)) for id in [*names[:10], f"unkept-{start}"]])
+        waiting = asyncio.create_task(real.engine.results.wait([*names, f"unkept-{start}"], 5))
+        batch = await real.take(1000)
+        assert all(await real.engine.broker.settle([real.settlement(d, Done(b"\x01")) for d in batch]))
+        await waiting
+    with redis.client(real.url) as admin:
+        await soon(lambda: not list(admin.scan_iter(f"{redis.prefix(real.url)}task:*", count=1000)))
+    await real.join(lease=60.0)
+    left = {key.decode().removeprefix(redis.prefix(real.url)) for key in set(redis.keys(real.url)) - empty}
+    assert left <= {"seq", "lanes", "running"}, "counters, one each whatever the number of tasks"
+
+
+async def test_an_idle_worker_and_an_idle_client_ask_the_server_nothing(real: Scene) -> None:
+    await real.join(lease=60.0)
+    await real.put("a", queue="elsewhere")
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
+    beating = asyncio.create_task(real.engine.broker.beat(heartbeat(lease=60.0), 20))
+    waiting = asyncio.create_task(real.engine.results.wait(["a"], 20))
+    with redis.client(real.url) as admin:
+        await soon(lambda: admin.hexists(f"{redis.prefix(real.url)}watch", "a"))
+        await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:2"))
+
+        def calls() -> int:
+            return int(admin.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
+
+        before = calls()
+        done, _ = await asyncio.wait([taking, beating, waiting], timeout=0.5)
+        assert not done
+        assert calls() == before
+    for task in (taking, beating, waiting):
+        task.cancel()
+    await asyncio.gather(taking, beating, waiting, return_exceptions=True)
+
+
+async def test_a_process_keeps_to_two_connections_whatever_it_waits_for(server: redis.Server) -> None:
+    scene = Scene(server.url, time.time)
+    await scene.engine.broker.open()
+    await scene.join(lease=60.0)
+    await scene.put(*(str(n) for n in range(100)), due=time.time() + 600)
+    waits = [asyncio.create_task(scene.engine.results.wait([str(n)], 20)) for n in range(100)]
+    waits += [asyncio.create_task(scene.engine.bus.follow(str(n), None, 20)) for n in range(100)]  # type: ignore[arg-type]
+    with redis.client(server.url) as admin:
+        await soon(lambda: admin.hlen("{polypool}:watch") == 100)
+        assert len(admin.client_list()) - 1 == 2
+    for task in waits:
+        task.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    await scene.engine.broker.close()
+
+
+async def test_scripts_that_somebody_flushed_are_loaded_again(real: Scene) -> None:
+    with redis.client(real.url) as admin:
+        admin.script_flush()
+    await real.put("a")
+    assert await real.state("a") == "queued"
+
+
+async def test_a_server_whose_memory_is_used_up_refuses_tasks_and_lets_workers_end_theirs(server: redis.Server) -> None:
+    scene = Scene(server.url, time.time)
+    await scene.engine.broker.open()
+    await scene.join(lease=60.0)
+    await scene.put("a", "b")
+    with redis.client(server.url) as admin:
+        admin.config_set("maxmemory", "1mb")
+        with pytest.raises(EngineFull, match="maxmemory"):
+            await scene.put("c")
+        assert not admin.exists("{polypool}:task:c")
+        for delivery in await scene.take():
+            assert await scene.settle(delivery)
+        admin.config_set("maxmemory", "0")
+    await scene.put("c")
+    await scene.engine.broker.close()
+
+
+async def test_a_cluster_is_served_from_whichever_node_the_url_names() -> None:
+    nodes = [redis.Server("--cluster-enabled", "yes") for _ in range(2)]
+    try:
+        with redis.client(nodes[0].url) as one, redis.client(nodes[1].url) as two:
+            one.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            two.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
+            await soon(lambda: _is_up(one, two), 20)
+        for node in nodes:
+            scene = Scene(f"{node.url}?prefix=on{node.port}", time.time)
+            await scene.engine.broker.open()
+            await scene.join(lease=60.0)
+            taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 10))
+            await scene.put("a")
+            [delivery] = await taking
+            assert await scene.settle(delivery)
+            assert await scene.state("a") == "succeeded"
+            await scene.engine.broker.close()
+    finally:
+        for node in nodes:
+            node.remove()
+
+
+def _is_up(*nodes: object) -> bool:
+    return all("cluster_state:ok" in _text(node.execute_command("CLUSTER", "INFO")) for node in nodes)  # type: ignore[attr-defined]
+
+
+def _text(answer: object) -> str:
+    return answer.decode() if isinstance(answer, bytes) else "\n".join(f"{k}:{v}" for k, v in dict(answer).items())  # type: ignore[call-overload]
