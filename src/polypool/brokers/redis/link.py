@@ -35,6 +35,7 @@ class Dialer:
         # Without decoding, without the driver's own tries: whoever asked decides whether to ask again.
         self._arguments = parsed | {"protocol": 2, "socket_connect_timeout": options.timeout}
         self._arguments["retry"] = Retry(NoBackoff(), 0)
+        self._arguments["socket_timeout"] = None  # silence is watched over by who waits for an answer
         if self._class in (Connection, SSLConnection):
             self._arguments["socket_keepalive"] = True
         if self._class is UnixDomainSocketConnection:
@@ -81,6 +82,8 @@ class Link:
         self._scripts: dict[str, Script] = {}
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._reading: asyncio.Task[None] | None = None
+        self._outgoing: list[bytes] = []
+        self._sending: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
         self._is_ready = False
         self._is_closed = False
@@ -182,9 +185,23 @@ class Link:
         self._waiting.append(answer)
         if len(self._waiting) == 1:
             self._watch(loop)
-        # Nothing suspends before the bytes are handed over, so calls leave in the order of their futures.
-        await connection.send_packed_command(connection.pack_command(*words), check_health=False)
+        self._outgoing += connection.pack_command(*words)
+        if self._sending is None:
+            # In a task of its own: a caller who is cancelled must not leave half a command on the line.
+            self._sending = loop.create_task(self._send(connection))
         return await answer
+
+    async def _send(self, connection: AnyConnection) -> None:
+        """Hand over what piled up, in order."""
+        try:
+            while self._outgoing and self._connection is connection:
+                outgoing, self._outgoing = self._outgoing, []
+                await connection.send_packed_command(outgoing, check_health=False)
+            if self._connection is connection:
+                self._sending = None
+        except Exception as error:
+            if self._connection is connection:
+                await self._drop(error)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """See to it that the first in line gets its answer in time."""
@@ -230,12 +247,15 @@ class Link:
         connection, self._connection = self._connection, None
         waiting, self._waiting = self._waiting, deque()
         reading, self._reading = self._reading, None
+        sending, self._sending = self._sending, None
+        self._outgoing = []
         for answer in waiting:
             if not answer.done():
                 answer.set_exception(error)
                 answer.exception()  # whoever waited may have gone
-        if reading is not None and reading is not asyncio.current_task():
-            reading.cancel()
+        for task in (reading, sending):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
         if connection is not None:
             await connection.disconnect(nowait=True)
 
