@@ -108,7 +108,7 @@ async def test_a_killed_writer_loses_nothing_it_was_told_was_accepted(
         process = start(PUTTER.replace("{n}-", f"{{n}}-{accepted}-"), url)
         started.append(process)
         assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout:  # noqa: ASYNC222 — it prints until it is killed
             if int(line) == 40:
                 process.send_signal(signal.SIGKILL)
         assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
