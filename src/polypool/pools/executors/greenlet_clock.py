@@ -10,7 +10,7 @@ from polypool.pools.child.meter import Sampling
 
 
 class GreenletClock:
-    """Satisfies `meter.Clock`. Switches are traced only while a sampled call runs; each then costs about a microsecond."""
+    """Satisfies `meter.Clock`. Switches are traced only while a sampled call runs: about a microsecond each."""
 
     def __init__(self) -> None:
         self._sampling = Sampling()
