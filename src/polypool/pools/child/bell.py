@@ -28,7 +28,8 @@ class Bell:
 
     def wait(self, is_needed: Callable[[], object]) -> None:
         """Sleep until rung, unless there is something to do. May return for nothing."""
-        self._is_asleep = True
+        with self._guard:  # not between the two steps of a ring
+            self._is_asleep = True
         if is_needed():
             with self._guard:
                 if self._is_asleep:
