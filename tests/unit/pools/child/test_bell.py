@@ -1,9 +1,11 @@
 """A bell wakes its sleeper, however ringing and falling asleep interleave."""
 
-import signal
 import threading
 import time
 from collections import deque
+from typing import Any
+
+import pytest
 
 from polypool.pools.child.bell import Bell
 
@@ -32,43 +34,46 @@ def test_nothing_put_down_is_ever_slept_over() -> None:
 
 
 class Interrupted(Exception):
-    """Raised by the signal handler wherever the ringer happens to be."""
+    """What a cancelled task has raised in it, wherever it happens to be."""
 
 
-def test_a_ringer_that_is_interrupted_anywhere_leaves_nobody_asleep() -> None:
-    bell, put, got, is_open = Bell(), deque[int](), [], [False]
+class InterruptedLatch:
+    """A lock that the first ringer does not get to release."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self._is_first = True
+
+    def locked(self) -> bool:
+        found: bool = self._lock.locked()
+        return found
+
+    def acquire(self) -> bool:
+        taken: bool = self._lock.acquire()
+        return taken
+
+    def release(self) -> None:
+        if self._is_first:
+            self._is_first = False
+            raise Interrupted
+        self._lock.release()
+
+
+def test_a_ringer_that_is_interrupted_leaves_the_sleeper_to_the_next_one() -> None:
+    bell, put, woken = Bell(), deque[int](), threading.Event()
+    bell._latch = InterruptedLatch(bell._latch)  # type: ignore[assignment]
 
     def sleeper() -> None:
-        while True:
+        while not put:
             bell.wait(lambda: put)
-            while put:
-                got.append(put.popleft())
-
-    def interrupt(signum: int, frame: object) -> None:
-        if is_open[0]:
-            is_open[0] = False
-            raise Interrupted
+        woken.set()
 
     threading.Thread(target=sleeper, daemon=True).start()
-    former = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.000_2, 0.000_2)
-    try:
-        ends = time.monotonic() + 1.0
-        while time.monotonic() < ends:
-            try:
-                is_open[0] = True
-                put.append(1)
-                bell.ring()
-                is_open[0] = False
-            except Interrupted:
-                continue
-    finally:
-        is_open[0] = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
-    put.append(2)
+    while not bell._is_asleep:
+        time.sleep(0)
+    put.append(1)
+    with pytest.raises(Interrupted):
+        bell.ring()
+    assert not woken.is_set()
     bell.ring()
-    ends = time.monotonic() + 5
-    while not got or got[-1] != 2:
-        assert time.monotonic() < ends, "the sleeper was left asleep"
-        time.sleep(0.001)
+    assert woken.wait(10)
