@@ -18,7 +18,17 @@ async def test_a_call_runs_and_its_value_comes_back_measured(opened: Open, kind:
         assert decode_any(outcome.value) == 3
         assert outcome.usage is not None
         assert 0 < outcome.usage.wall < 5
-        assert kind in GREENLETS or (outcome.usage.cpu is not None and 0 <= outcome.usage.cpu < 1)
+        assert outcome.usage.cpu is not None
+        assert 0 <= outcome.usage.cpu < 1
+
+
+async def test_the_cpu_of_a_run_is_its_own_not_its_neighbours(opened: Open, kind: str) -> None:
+    async with opened(spec(kind, children=2 if kind in ("prefork", "solo") else 1)) as bench:
+        waits, works = bench.give(bench.coloured("sleep"), 0.3), bench.give("burns", 0.2)
+        waited, worked = await bench.ended(waits, works)
+        assert waited.usage.cpu < 0.05
+        assert waited.usage.wall > 0.25
+        assert 0.19 < worked.usage.cpu < 0.25
 
 
 async def test_an_async_function_runs_where_a_loop_is_and_is_refused_where_none_is(opened: Open, kind: str) -> None:
@@ -44,7 +54,9 @@ async def test_no_more_calls_run_at_once_than_there_are_slots(opened: Open, kind
         task = bench.coloured("sleep")
         ids = [bench.give(task, 0.05) for _ in range(3 * slots)]
         outcomes = await bench.ended(*ids)
-        spans = [(o.usage.started_at, o.usage.started_at + o.usage.wall) for o in outcomes]
+        # On a busy machine those that waited for long are given back: another worker may have a free slot.
+        runs = [outcome.usage for outcome in outcomes if isinstance(outcome, Done) and outcome.usage]
+        spans = [(usage.started_at, usage.started_at + usage.wall) for usage in runs]
         most = max(sum(begun <= at < ended for begun, ended in spans) for at, _ in spans)
         assert most == slots
 

@@ -86,7 +86,7 @@ class Shift:
         manifest = self._manifest
         if manifest is None:
             return "not started"
-        pools = ", ".join(f"{pool.kind}={pool.children}x{pool.slots // pool.children}" for pool in self._lanes.report())
+        pools = ", ".join(f"{pool.kind}={pool.slots}" for pool in self._lanes.report())
         queues = ", ".join(self._settings.queues)
         tasks = f"{len(manifest.tasks)} task{'' if len(manifest.tasks) == 1 else 's'}"
         return f"{tasks} of {manifest.app} on {self._place}; queues {queues}; pools {pools}"
