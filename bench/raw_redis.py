@@ -1,7 +1,7 @@
 """What Redis itself gives: take and settle with results, in batches, by a loop of two bare Lua calls.
 
 The least Lua that keeps the same promises: the order (priority, age), a holder and a token that fences, a result under
-an id that expires. No leases, delays, cancelling, watching. Beside it the same loop through the engine, in the same run.
+an id that expires. No leases, delays, cancelling, watching. Beside it, in the same run, the loop through the engine.
 """
 
 import asyncio
