@@ -226,7 +226,7 @@ class Link:
                     # Some refusals (loading, too many clients) are answers of this class too: the line is of no use.
                     raise failed
                 except exceptions.ResponseError as refused:
-                    answer, error = None, refused
+                    answer, error = None, _recognised(refused)
                 waiting = self._waiting.popleft()
                 if not waiting.done():
                     if error is None:
@@ -261,3 +261,9 @@ class Link:
 
     def _mapped(self, error: BaseException) -> Exception:
         return mapped(error, self._dialer.address) if isinstance(error, Exception) else EngineUnreachable(str(error))
+
+
+def _recognised(refused: exceptions.ResponseError) -> exceptions.ResponseError:
+    """Older releases of the driver know the answers of a cluster only in its cluster client."""
+    kind, _, rest = str(refused).partition(" ")
+    return exceptions.MovedError(rest) if kind == "MOVED" else refused
