@@ -18,7 +18,7 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 async def check(ask: Ask, address: str, prefix: str) -> tuple[int, int]:
-    """The server's version. EngineDamaged or EngineUnreachable where it will not do; the log tells what is doubtful."""
+    """The server's version. EngineDamaged or EngineUnreachable where it will not do."""
     info = _parsed(await ask("INFO"))
     version = _version(info.get("redis_version", "0.0"))
     if version < OLDEST:
@@ -31,8 +31,7 @@ async def check(ask: Ask, address: str, prefix: str) -> tuple[int, int]:
             f"{address}: this server is a replica of {info.get('master_host', '?')}:{info.get('master_port', '?')}, "
             "which takes no tasks; name the primary in the URL"
         )
-    _check_eviction(info, address)
-    await _check_persistence(ask, info, address)
+    _refuse_eviction(info, address)
     await ask("SET", f"{prefix}layout", LAYOUT, "NX")
     layout = await ask("GET", f"{prefix}layout")
     if layout != LAYOUT:
@@ -43,7 +42,21 @@ async def check(ask: Ask, address: str, prefix: str) -> tuple[int, int]:
     return version
 
 
-def _check_eviction(info: dict[str, str], address: str) -> None:
+async def warn(ask: Ask, address: str) -> None:
+    """Tell the log what is doubtful about this server; once is enough."""
+    info = _parsed(await ask("INFO"))
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and info.get("maxmemory", "0") != "0":
+        logger.warning(
+            "%s: maxmemory-policy is %s: results and streams may vanish early when the memory is used up; "
+            "`CONFIG SET maxmemory-policy noeviction` keeps them",
+            address,
+            policy,
+        )
+    await _warn_of_forgetting(ask, info, address)
+
+
+def _refuse_eviction(info: dict[str, str], address: str) -> None:
     policy = info.get("maxmemory_policy", "noeviction")
     if policy == "noeviction" or info.get("maxmemory", "0") == "0":
         return  # without a limit nothing is evicted
@@ -52,15 +65,9 @@ def _check_eviction(info: dict[str, str], address: str) -> None:
             f"{address}: maxmemory-policy is {policy}, so the server throws tasks away when its memory is used up; "
             "`CONFIG SET maxmemory-policy noeviction`, and write it in redis.conf"
         )
-    logger.warning(
-        "%s: maxmemory-policy is %s: results and streams may vanish early when the memory is used up; "
-        "`CONFIG SET maxmemory-policy noeviction` keeps them",
-        address,
-        policy,
-    )
 
 
-async def _check_persistence(ask: Ask, info: dict[str, str], address: str) -> None:
+async def _warn_of_forgetting(ask: Ask, info: dict[str, str], address: str) -> None:
     if info.get("aof_enabled") != "0":
         return
     try:

@@ -10,7 +10,7 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from polypool.brokers.redis.check import check
+from polypool.brokers.redis.check import check, warn
 from polypool.brokers.redis.fault import mapped
 from polypool.brokers.redis.options import Options
 from polypool.brokers.redis.scripts import Script, load
@@ -95,6 +95,10 @@ class Link:
         """Connect and look whether the server will do."""
         self._is_closed = False
         await self._connected()
+        try:
+            await warn(self._ask, self._dialer.address)
+        except exceptions.RedisError as error:
+            raise self._mapped(error) from error
 
     async def close(self) -> None:
         self._is_closed = True
