@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from polypool.core.error import ConfigurationError
+from polypool.core.error import ConfigurationError, MissingExtra
 from polypool.core.port import Engine
 
 Clock = Callable[[], float]
@@ -14,7 +14,8 @@ def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
     """The engine a URL names; `await engine.broker.open()` connects it.
 
     `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
-    `?synchronous=full` and `?busy_timeout=SECONDS`. ConfigurationError for anything else.
+    `?synchronous=full` and `?busy_timeout=SECONDS`, `postgresql://user:password@host/database` (docs/postgres.md tells its
+    options). ConfigurationError for anything else.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in _OPENERS:
@@ -51,4 +52,21 @@ def _open_sqlite(url: str, clock: Clock) -> Engine:
     return SqliteEngine(path, Options.parse(url, parse_qsl(parts.query, keep_blank_values=True)), clock)
 
 
-_OPENERS: dict[str, Callable[[str, Clock], Engine]] = {"memory": _open_memory, "sqlite": _open_sqlite}
+def _open_postgres(url: str, clock: Clock) -> Engine:
+    try:
+        from polypool.brokers.postgres.engine import PostgresEngine
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise MissingExtra(
+            "a postgresql:// broker needs the package asyncpg; install it: pip install 'polypool[postgres]'"
+        ) from None
+    return PostgresEngine(url, clock)
+
+
+_OPENERS: dict[str, Callable[[str, Clock], Engine]] = {
+    "memory": _open_memory,
+    "postgres": _open_postgres,
+    "postgresql": _open_postgres,
+    "sqlite": _open_sqlite,
+}
