@@ -28,12 +28,11 @@ def say_from_facts(prompt: str) -> str:
     question = " ".join(line for line in lines if not line.startswith("- "))
     if not facts:
         return f"I am a stand-in that quotes facts from its prompt, and there were none in: {question[:200]}"
-    chosen = sorted(best_fitting(facts, question), key=facts.index)
-    return " ".join(without_reference(fact) for fact in chosen)
+    return " ".join(without_reference(fact) for fact in best_fitting(facts, question))
 
 
 def best_fitting(facts: list[str], question: str) -> list[str]:
-    """The facts that share most with the question; a word counts more, the fewer facts have it."""
+    """The facts that share most with the question, best first; a word counts more, the fewer facts have it."""
     words_of = {fact: set(WORD.findall(fact.lower())) for fact in facts}
     in_facts = Counter(word for words in words_of.values() for word in words)
     asked = set(WORD.findall(question.lower()))

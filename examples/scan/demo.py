@@ -61,7 +61,7 @@ def arguments() -> argparse.ArgumentParser:
 
 async def run(options: argparse.Namespace, console: Console) -> int:
     """The whole demo; the exit code is 1 when a chain failed."""
-    stop_at_signals()
+    stop_at_signals(console)
     with tempfile.TemporaryDirectory(prefix="polypool-scan-") as folder:
         async with stage_set(options, Path(folder), console) as stage:
             report = await perform(options, stage, console)
@@ -72,7 +72,7 @@ async def run(options: argparse.Namespace, console: Console) -> int:
     return 1 if failed or not report.figures.chains else 0
 
 
-def stop_at_signals() -> None:
+def stop_at_signals(console: Console) -> None:
     """Let the first signal cancel the demo, and none disturb the clearing up after that."""
     loop, running = asyncio.get_running_loop(), asyncio.current_task()
     assert running is not None
@@ -80,6 +80,7 @@ def stop_at_signals() -> None:
     def stop() -> None:
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, lambda: None)
+        console.print("Stopping …")
         running.cancel()
 
     for number in STOP_SIGNALS:

@@ -147,7 +147,7 @@ def _park_gevent(when_set: Callable[[Callable[[], None]], None], timeout: float 
     try:
         with gevent.Timeout(timeout, False):
             waiter = gevent.hub.Waiter(hub)
-            watcher.start(waiter.switch)
+            watcher.start(waiter.switch, None)
             when_set(wake)
             waiter.get()
     finally:

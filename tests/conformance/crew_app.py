@@ -227,6 +227,12 @@ def block(seconds: float) -> None:
 
 
 @app.task()
+def hogs(count: int) -> None:
+    """Keeps the interpreter lock in C code: no other thread of the process runs."""
+    sum(range(count))
+
+
+@app.task()
 async def block_async(seconds: float) -> None:
     block(seconds)
 

@@ -1,8 +1,9 @@
 """What the engine suites share: a clock to move, an engine of each kind, and short words for messages and ends."""
 
+import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,9 @@ def ids(things: Any) -> list[str]:
     return [thing.id for thing in things]
 
 
-async def soon(condition: Callable[[], Any], within: float = 5.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 5.0) -> None:
     """Wait until a condition holds."""
-    import asyncio
-
     deadline = time.monotonic() + within
-    while not condition():
+    while not await condition():
         assert time.monotonic() < deadline, "did not come true in time"
         await asyncio.sleep(0.002)

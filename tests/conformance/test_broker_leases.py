@@ -7,7 +7,7 @@ import pytest
 from polypool.core.measure import Tally
 from polypool.core.message import Policy
 from polypool.core.outcome import Cancelled, Deferred, Lost, Usage
-from tests.conformance.scene import LANE, LEASE, Clock, Scene, heartbeat, ids, message, soon
+from tests.conformance.scene import LANE, LEASE, Clock, Scene, eventually, heartbeat, ids, message
 
 
 async def test_what_a_dead_worker_held_is_taken_by_another(scene: Scene, clock: Clock) -> None:
@@ -105,7 +105,7 @@ async def test_tallies_add_up_over_beats_and_workers(scene: Scene) -> None:
 async def test_a_waiting_message_is_cancelled_at_once(scene: Scene, clock: Clock) -> None:
     await scene.put("a")
     await scene.put("later", due=clock() + 60)
-    assert list(await scene.engine.broker.cancel(["a", "later", "unknown", "a"])) == [True, True, False, True]
+    assert list(await scene.engine.broker.cancel(["a", "unknown", "later"])) == [True, False, True]
     for record in await scene.engine.results.read(["a", "later"]):
         assert record is not None and record.state == "cancelled"
         assert record.failure is not None and record.failure.type == "polypool.core.error.TaskCancelled"
@@ -195,10 +195,4 @@ async def test_endings_are_forgotten_when_their_time_to_live_is_over(scene: Scen
     async def is_accepted_anew() -> bool:
         return (await scene.engine.broker.put([message("short")]))[0]
 
-    accepted: list[bool] = []
-    for _ in range(200):
-        accepted.append(await is_accepted_anew())
-        if accepted[-1]:
-            break
-        await soon(lambda: True)
-    assert accepted[-1], "its id is free again"
+    await eventually(is_accepted_anew)

@@ -205,3 +205,18 @@ async def test_a_blocked_loop_is_reported_with_task_stack_and_seconds_within_two
             assert "polypool/pools" not in stack
         else:
             assert bench.seen.blocks == []
+
+
+async def test_a_loop_blocked_by_c_code_that_keeps_the_interpreter_lock_is_reported_too(
+    opened: Open, kind: str
+) -> None:
+    if kind not in ("asyncio", *GREENLETS):
+        pytest.skip("no loop to block; the lock only delays its neighbours, or it has none")
+    async with opened(spec(kind), blocked_after=0.5) as bench:
+        id = bench.give("hogs", 10**9)
+        await until(lambda: bench.seen.blocks, 3.0)
+        assert id not in bench.seen.outcomes
+        task, blocked_id, seconds, stack = bench.seen.blocks[0]
+        assert (task, blocked_id) == ("hogs", id)
+        assert 0.5 <= seconds < 2
+        assert "in hogs" in stack

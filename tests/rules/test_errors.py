@@ -6,9 +6,7 @@ import re
 from polypool.core import error
 from tests.rules.tree import PACKAGE, syntax
 
-CLASSES = {
-    node.name: node for node in syntax(PACKAGE / "core" / "error.py").body if isinstance(node, ast.ClassDef)
-}
+CLASSES = {node.name: node for node in syntax(PACKAGE / "core" / "error.py").body if isinstance(node, ast.ClassDef)}
 BRANCH = re.compile(r"^(?P<indent>[ │├└─]*)(?P<name>[A-Z]\w+)(?= {2}|$)")
 
 

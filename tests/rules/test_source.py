@@ -12,9 +12,7 @@ EMPTY_WORDS = {"util", "utils", "common", "helper", "helpers", "base", "manager"
 EMPTY_VERBS = re.compile(r"^_*(handle|do)_[a-z]|_impl$")
 
 # Written so that this file does not find itself.
-MACHINE_PATHS = re.compile(
-    r"/(?:work|root|farm)/|/(?:home|Users)/\w|file:///\w|(?:INDEX|index)[_-](?:URL|url)\b"
-)
+MACHINE_PATHS = re.compile(r"/(?:work|root|farm)/|/(?:home|Users)/\w|file:///\w|(?:INDEX|index)[_-](?:URL|url)\b")
 
 MODULES = sources(PACKAGE)
 

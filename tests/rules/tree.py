@@ -39,9 +39,7 @@ def sources(folder: Path, suffix: str = ".py") -> list[Path]:
 
 def pages() -> list[Path]:
     """README.md and everything in docs/."""
-    return [
-        path for path in files() if path == README or (path.is_relative_to(DOCS) and path.suffix == ".md")
-    ]
+    return [path for path in files() if path == README or (path.is_relative_to(DOCS) and path.suffix == ".md")]
 
 
 def syntax(path: Path) -> ast.Module:

@@ -43,7 +43,8 @@ def _open_sqlite(url: str, clock: Clock) -> Engine:
     path = unquote(parts.path)[1:]
     if parts.netloc or not path:
         raise ConfigurationError(
-            f"broker {url!r}: three slashes and a path name the file: sqlite:///tasks.db beside you, sqlite:////var/lib/tasks.db from the root"
+            f"broker {url!r}: three slashes and a path name the file: sqlite:///tasks.db beside you, "
+            "sqlite:////var/lib/tasks.db from the root"
         )
     if path == ":memory:":
         raise ConfigurationError(

@@ -36,9 +36,11 @@ class Tally(msgspec.Struct, array_like=True):
     walls: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS)
     """Histogram of wall times, see `bucket`."""
     busy: float = 0.0
-    """Seconds during which at least one run was under way; over several workers, their sum."""
+    """Seconds during which at least one run was under way, in whatever worker."""
     last_end: float | None = None
     """Unix time at which the latest run ended."""
+    first_start: float | None = None
+    """Unix time at which the earliest run began."""
 
     @property
     def runs(self) -> int:
@@ -61,12 +63,12 @@ class Tally(msgspec.Struct, array_like=True):
 
     @property
     def concurrency(self) -> float | None:
-        """Runs under way at once in a worker while it had any: Little's law, arrival rate × mean wall."""
+        """Runs under way at once while there were any: Little's law, arrival rate × mean wall."""
         return self.wall / self.busy if self.busy > 0 else None
 
     @property
     def processors(self) -> float | None:
-        """Processors that a worker's runs used together while there were any.
+        """Processors that the runs used together while there were any.
 
         Tells what `cpu_share` cannot: threads that compute wait for each other, so the share of each is small.
         """
@@ -101,13 +103,28 @@ class Tally(msgspec.Struct, array_like=True):
 
     def _extend(self, start: float, end: float) -> None:
         """Count the part of a run that came after all earlier ones had ended; exact if added as they end."""
-        before = start if self.last_end is None else self.last_end
-        self.busy += max(end - max(start, before), 0.0)
-        self.last_end = max(end, before)
+        before = self.last_end
+        if before is None or end > before:
+            self.busy += end - (start if before is None or start > before else before)
+            self.last_end = end
+        if self.first_start is None or start < self.first_start:
+            self.first_start = start
 
-    def renewed(self) -> "Tally":
-        """An empty tally to go on with, so that a run that began before is not counted as busy twice."""
-        return Tally(self.task, self.pool, last_end=self.last_end)
+    def _join(self, other: "Tally") -> None:
+        """Count the time that another tally covers and this one does not.
+
+        Runs outlast the interval between two reports, so a later report's first runs began within the earlier one's
+        time: what they share is counted once.
+        """
+        if other.first_start is None or other.last_end is None:
+            return
+        if self.first_start is None or self.last_end is None:
+            self.busy, self.first_start, self.last_end = other.busy, other.first_start, other.last_end
+            return
+        shared = min(self.last_end, other.last_end) - max(self.first_start, other.first_start)
+        self.busy += other.busy - min(max(shared, 0.0), self.busy, other.busy)
+        self.first_start = min(self.first_start, other.first_start)
+        self.last_end = max(self.last_end, other.last_end)
 
     def merge(self, other: "Tally") -> None:
         """Add another tally of the same task and pool to this one."""
@@ -123,8 +140,7 @@ class Tally(msgspec.Struct, array_like=True):
         self.cpu_runs += other.cpu_runs
         self.blocked += other.blocked
         self.walls = [mine + theirs for mine, theirs in zip_longest(self.walls, other.walls, fillvalue=0)]
-        self.busy += other.busy
-        self.last_end = max((end for end in (self.last_end, other.last_end) if end is not None), default=None)
+        self._join(other)
 
 
 _LOG_RATIO = math.log(RATIO)

@@ -46,7 +46,7 @@ def advise(tallies: Iterable[Tally], tasks: Iterable[TaskSpec] = (), pools: Sequ
     """
     specs = {spec.name: spec for spec in tasks}
     present = list(_present(tallies, specs))
-    found = [finding for tally in present for finding in _judge(tally, specs.get(tally.task))]
+    found = [finding for tally in present for finding in _judge(tally, specs.get(tally.task), pools)]
     moving = {finding.task for finding in found}
     found += [finding for finding in _small_pools(present, pools) if finding.task not in moving]
     return sorted(found, key=lambda finding: (finding.severity != "warning", finding.task, finding.pool))
@@ -71,13 +71,13 @@ def _age(tally: Tally) -> tuple[float, int]:
     return tally.last_end or 0.0, tally.runs
 
 
-def _judge(tally: Tally, spec: TaskSpec | None) -> Iterable[Finding]:
+def _judge(tally: Tally, spec: TaskSpec | None, pools: Sequence[PoolReport]) -> Iterable[Finding]:
     if tally.blocked:
         yield _blocks_the_loop(tally)
     elif spec is not None and spec.pool == AUTO:
         return
     elif is_measured(tally):
-        yield from _misplaced(tally, spec)
+        yield from _misplaced(tally, spec, sum(pool.children for pool in pools if pool.kind == tally.pool) or 1)
 
 
 def _blocks_the_loop(tally: Tally) -> Finding:
@@ -93,21 +93,23 @@ def _blocks_the_loop(tally: Tally) -> Finding:
     )
 
 
-def _misplaced(tally: Tally, spec: TaskSpec | None) -> Iterable[Finding]:
-    def finding(severity: Severity, change: str) -> Finding:
-        return Finding(tally.task, tally.pool, severity, _times_taken(tally), change)
-
+def _misplaced(tally: Tally, spec: TaskSpec | None, children: int) -> Iterable[Finding]:
+    taken = f"{span(tally.mean_wall)} a run, {percent(tally.cpu_share)} of it CPU"
+    seen = f"over {tally.runs:,} runs"
     if tally.pool in ALONE:
         if waits(tally):
-            yield finding("hint", _where_to_wait(spec))
+            yield Finding(tally.task, tally.pool, "hint", f"{taken}, {seen}", _where_to_wait(spec))
     elif burns(tally):
-        yield finding("warning", 'pool="prefork": ' + _why_not_to_burn(tally.pool))
-    elif crowds(tally):
-        yield finding(
-            "hint",
-            f'pool="prefork" if it computes; if it waits, more children share the work: '
-            f"polypool worker --pool {tally.pool}=2x{max(round((tally.concurrency or 1) / 2), 1)}",
+        change = 'pool="prefork": ' + _why_not_to_burn(tally.pool)
+        yield Finding(tally.task, tally.pool, "warning", f"{taken}, {seen}", change)
+    elif crowds(tally, children):
+        evidence = f"{taken}; its runs together keep {tally.processors:.1f} processors busy, {seen}"
+        spread = f"{2 * children}x{max(round((tally.concurrency or 1) / 2 / children), 1)}"
+        change = (
+            'pool="prefork" if it computes; if it waits, more children share the work: '
+            f"polypool worker --pool {tally.pool}={spread}"
         )
+        yield Finding(tally.task, tally.pool, "hint", evidence, change)
 
 
 def _where_to_wait(spec: TaskSpec | None) -> str:
@@ -126,13 +128,6 @@ def _why_not_to_burn(pool: str) -> str:
     return "threads compute one at a time (the GIL), processes side by side"
 
 
-def _times_taken(tally: Tally) -> str:
-    text = f"{span(tally.mean_wall)} a run, {percent(tally.cpu_share)} of it CPU"
-    if crowds(tally) and not burns(tally):
-        text += f"; its runs together keep {tally.processors:.1f} processors busy"
-    return f"{text}, over {tally.runs} runs"
-
-
 def _small_pools(tallies: Sequence[Tally], pools: Sequence[PoolReport]) -> Iterable[Finding]:
     """Tasks that wait in a full pool. Needs the pools' sizes: without them a wait may only mean that no worker ran."""
     for kind in sorted({pool.kind for pool in pools}):
@@ -140,7 +135,7 @@ def _small_pools(tallies: Sequence[Tally], pools: Sequence[PoolReport]) -> Itera
         slots = sum(pool.slots for pool in reports)
         running = sum(pool.running for pool in reports)
         here = [tally for tally in tallies if tally.pool == kind]
-        needed = max(running, sum(tally.concurrency or 0.0 for tally in here) * len(reports))
+        needed = max(running, sum(tally.concurrency or 0.0 for tally in here))
         if slots and needed >= FULL * slots:
             yield from (_waits_long(tally, slots, len(reports)) for tally in here if _waits_too_long(tally))
 

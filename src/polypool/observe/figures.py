@@ -30,11 +30,11 @@ class TaskFigures(msgspec.Struct, frozen=True):
     """CPU seconds per second of a run."""
     cpu_per_run: float | None
     rate: float | None
-    """Runs a second and worker, over the time in which any was under way."""
+    """Runs a second, over the time in which any was under way."""
     concurrency: float | None
-    """What it needs of a worker's slots: rate × mean wall (Little's law)."""
+    """What it needs of its pool's slots: rate × mean wall (Little's law)."""
     processors: float | None
-    """What its runs use of a worker's processors together."""
+    """What its runs use together."""
     last_end: float | None
 
 

@@ -39,12 +39,12 @@ def burns(tally: Tally) -> bool:
     return tally.mean_wall > BURNS_WALL and (tally.cpu_share or 0.0) > BURNS_SHARE
 
 
-def crowds(tally: Tally) -> bool:
-    """Whether runs together fill a processor although each one's CPU share is not large.
+def crowds(tally: Tally, children: int = 1) -> bool:
+    """Whether runs together fill a processor for each child although each one's CPU share is not large.
 
     So it looks when threads compute: each waits for the others' GIL, and its share falls as their number grows.
     """
-    return (tally.cpu_per_run or 0.0) > BURNS_WALL and (tally.processors or 0.0) > CROWDED_PROCESSORS
+    return (tally.cpu_per_run or 0.0) > BURNS_WALL and (tally.processors or 0.0) > CROWDED_PROCESSORS * children
 
 
 def waits(tally: Tally) -> bool:

@@ -1,6 +1,7 @@
 """Member: one child of a pool, seen from the supervisor: what it holds and how much more it may be given."""
 
 import asyncio
+import contextlib
 import enum
 import logging
 import os
@@ -15,7 +16,7 @@ from polypool.core.message import Delivery
 from polypool.core.outcome import Deferred, Lost, Outcome
 from polypool.core.port import PoolWatcher
 from polypool.pools.child_link import ChildLink
-from polypool.pools.page import Page
+from polypool.pools.page import DUMP, Page
 from polypool.pools.template import Kin, Template, kill
 from polypool.pools.wire import (
     Asked,
@@ -93,7 +94,6 @@ class Member:
             size.kind, size.concurrency, size.max_memory, size.blocked_after, Kin(self._born, self._gone)
         )
         self._page = Page(newborn.page_fd)
-        os.close(newborn.page_fd)
         self._link = ChildLink(newborn.end, self._hear, self._hung_up)
 
     @property
@@ -130,6 +130,22 @@ class Member:
 
     def cancel(self, number: int) -> None:
         self._link.send(Cancel(number))
+
+    @property
+    def pulse(self) -> int:
+        """When its own threads last ran (monotonic nanoseconds); 0 while nobody need know."""
+        return self._page.pulse if self.held and self.stage is not Stage.GONE else 0
+
+    def ask_stack(self) -> None:
+        """Have the signal handler write where its main thread is."""
+        self._page.clear_stack()
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, DUMP)
+
+    @property
+    def stack(self) -> str:
+        return self._page.stack
 
     def leave(self) -> None:
         """Have it exit once the calls it holds have ended."""
@@ -173,8 +189,11 @@ class Member:
                     self._home.became_ready(self)
             case Unfit(reason):
                 self._unfit = reason
-            case Blocked(number, seconds, stack):
-                self._tell_blocked(number, seconds, stack)
+            case Blocked(number, seconds, stack, is_over):
+                if is_over:
+                    log.info("the %s loop of child %s turns again after %.1f s", self.size.kind, self.pid, seconds)
+                else:
+                    self.tell_blocked(number, seconds, stack)
             case Heavy(memory):
                 self._home.heavy(self, memory)
             case _:
@@ -186,7 +205,8 @@ class Member:
         else:
             self._link.send(Reply(number, encode(value)))
 
-    def _tell_blocked(self, number: int, seconds: float, stack: str) -> None:
+    def tell_blocked(self, number: int, seconds: float, stack: str) -> None:
+        """Pass on that its loop does not turn. Number 0: whose fault it is is not known."""
         delivery = self.held.get(number)
         if delivery is None and len(self.held) == 1:
             delivery = next(iter(self.held.values()))

@@ -7,18 +7,27 @@ and outlives SIGKILL.
 
 import mmap
 import os
+import signal
 import tempfile
 
-SIZE = mmap.PAGESIZE
+SIZE = 16 * 1024
 _BEGUN, _PULSE = 0, 1
+DUMP = signal.SIGUSR2
+"""Has a child write its stack to the page. Tasks must leave it alone."""
+STACK_AT = 64
+"""Behind the numbers: room for a stack that the child's signal handler writes while it can do nothing else."""
 
 
 class Page:
-    """Calls begin in the order of their numbers, so the last one's number says of each whether it had begun."""
+    """Calls begin in the order of their numbers, so the last one's number says of each whether it had begun.
 
-    __slots__ = ("_map", "_numbers")
+    Owns the descriptor.
+    """
+
+    __slots__ = ("_fd", "_map", "_numbers")
 
     def __init__(self, fd: int) -> None:
+        self._fd = fd
         self._map = mmap.mmap(fd, SIZE)
         self._numbers = memoryview(self._map).cast("Q")
 
@@ -40,13 +49,24 @@ class Page:
     def pulse(self, nanoseconds: int) -> None:
         self._numbers[_PULSE] = nanoseconds
 
+    @property
+    def stack(self) -> str:
+        """What the child's `faulthandler` wrote; empty if nothing."""
+        return self._map[STACK_AT:].rstrip(b"\0").decode("utf-8", "replace")
+
+    def clear_stack(self) -> None:
+        """Make room for another one. The file position is shared with the child."""
+        self._map[STACK_AT:] = bytes(SIZE - STACK_AT)
+        os.lseek(self._fd, STACK_AT, os.SEEK_SET)
+
     def close(self) -> None:
+        os.close(self._fd)
         self._numbers.release()
         self._map.close()
 
 
 def open_page() -> int:
-    """A file descriptor of a new page of zeros, to be shared with one child. The caller closes it."""
+    """A file descriptor of a new page of zeros, to be shared with one child."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("polypool-page", os.MFD_CLOEXEC)
     else:

@@ -16,6 +16,7 @@ from polypool.pools.deadlines import Deadline, Deadlines
 from polypool.pools.member import Member, Size, Stage
 from polypool.pools.memory import pss
 from polypool.pools.pace import Pace, ahead
+from polypool.pools.pulse import Pulse
 from polypool.pools.quarantine import Quarantine, is_last_chance
 from polypool.pools.staff import Staff
 from polypool.pools.template import Template
@@ -60,6 +61,7 @@ class ChildPool:
         self._moved_at = 0.0
         self._pace = Pace()
         self._deadlines = Deadlines()
+        self._pulse = Pulse(self._all_members, limits.blocked_after)
         self._is_ticking = False
         self._is_stopping = False
 
@@ -197,6 +199,7 @@ class ChildPool:
     def _begin(self, member: Member, delivery: Delivery) -> None:
         is_ahead = member.free <= 0
         number = member.begin(delivery)
+        self._pulse.notice()
         timeout = delivery.message.policy.timeout
         if timeout is not None:
             self._watch(time.monotonic() + timeout, member, number, timeout)

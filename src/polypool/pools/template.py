@@ -29,7 +29,7 @@ READ_BYTES = 64 * 1024
 
 
 class Newborn(NamedTuple):
-    """What the supervisor keeps of a child under way: its end of the socket, and the page (a descriptor to close)."""
+    """What the supervisor keeps of a child under way: its end of the socket, and the page (a descriptor)."""
 
     end: socket.socket
     page_fd: int

@@ -167,21 +167,29 @@ def frame(items: object) -> bytes:
 class Frames:
     """Cuts a stream of bytes back into frames."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_have", "_need", "_parts")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._parts: list[bytes] = []
+        self._have = self._need = 0
 
-    def feed(self, data: bytes) -> Iterator[bytes | memoryview]:
+    def feed(self, data: bytes) -> Iterator[memoryview]:
         """The bodies of the frames that are complete now."""
-        if self._buffer:
-            data = self._buffer + data
-        start, end = 0, len(data)
-        view = memoryview(data)
+        if self._parts:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return  # a large frame in many pieces is put together once, at its end
+            data = b"".join(self._parts)
+            self._parts.clear()
+        start, end, view = 0, len(data), memoryview(data)
+        stop = 4
         while end - start >= 4:
             stop = start + 4 + _length.unpack_from(data, start)[0]
             if stop > end:
                 break
             yield view[start + 4 : stop]
-            start = stop
-        self._buffer = data[start:] if start < end else b""
+            start, stop = stop, stop + 4
+        if start < end:
+            self._parts.append(data[start:])
+            self._have, self._need = end - start, stop - start

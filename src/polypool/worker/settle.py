@@ -9,7 +9,7 @@ from polypool.core.outcome import Settlement
 from polypool.core.port import Engine
 from polypool.worker.backoff import until_reached
 
-BATCH = 1000
+BATCH = 400
 """Settlements a write at most, so that takes and sends get their turn in between."""
 
 logger = logging.getLogger("polypool.worker")
@@ -29,7 +29,8 @@ class Settler:
 
     def add(self, settlement: Settlement) -> None:
         self._settlements.append(settlement)
-        self._wake()
+        if not self._has_work.is_set():
+            self._wake()
 
     def add_events(self, id: str, events: Sequence[Event]) -> None:
         self._events.extend((id, event) for event in events)

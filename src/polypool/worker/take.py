@@ -11,8 +11,9 @@ from polypool.worker.backoff import until_reached
 
 WAIT = 5.0
 """Seconds one take waits in the engine. Only how often an idle worker asks anew; a bell or a due time ends it early."""
-LARGEST = 1000
-"""Messages one take brings at most: bounds the time a write transaction is held."""
+LARGEST = 400
+"""Messages one take brings at most: bounds the time a write transaction is held, and lets children begin while the next
+ones are taken. Measured: 250 to 500 drain fastest."""
 SETTLING = 0.002
 """Seconds a busy pool is left to finish more calls, so that takes come in batches and not one by one."""
 

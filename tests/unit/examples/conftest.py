@@ -3,6 +3,11 @@
 import os
 import tempfile
 
-# Here and not in a fixture: the example reads it when it is imported. The folder goes with this process.
+# Here and not in a fixture: the example reads it when it is imported.
 _folder = tempfile.TemporaryDirectory(prefix="polypool-scan-tests-")
 os.environ["SCAN_DIR"] = _folder.name
+
+
+def pytest_unconfigure() -> None:
+    """Remove the folder; xdist's processes end without clearing up by themselves."""
+    _folder.cleanup()

@@ -10,7 +10,7 @@ How do I dispose of a green bottle?
 """
 
 
-def test_it_quotes_the_facts_that_fit_the_question_in_their_order_without_references() -> None:
+def test_it_quotes_the_facts_that_fit_the_question_best_first_without_references() -> None:
     assert say_from_facts(PROMPT) == (
         "Bottles and every green bottle go into the bottle bank. Take the cap off the bottle first."
     )

@@ -61,6 +61,12 @@ def test_threads_that_fight_for_the_gil_are_found_by_the_processor_they_fill() -
     assert "--pool threads=2x10" in finding.change
 
 
+def test_a_processor_for_each_child_is_no_crowd() -> None:
+    tally = together("t", "threads", wall=1.0, cpu=0.05, at_once=40)
+    assert "4x10" in only(advise([tally], pools=[PoolReport("threads", 2, 64, 5)])).change
+    assert advise([tally], pools=[PoolReport("threads", 4, 128, 5)]) == []
+
+
 @pytest.mark.parametrize(
     "tally",
     [

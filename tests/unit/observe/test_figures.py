@@ -28,17 +28,35 @@ def test_time_in_which_nothing_ran_does_not_count_as_busy() -> None:
     assert figures(tally).concurrency == pytest.approx(1.0)
 
 
-def test_a_long_run_that_spans_two_reports_is_busy_once() -> None:
-    first = tally_of("t", "asyncio", [(0.0, 2.0, None)])
-    second = first.renewed()
-    second.succeeded += 1
-    second.add(Usage(0.0, 40.0), 0.0)
-    reported = Tally("t", "asyncio")
-    reported.merge(first)
-    reported.merge(second)
-    assert reported.busy == pytest.approx(40.0)
-    assert reported.last_end == pytest.approx(40.0)
-    assert second.runs == 1
+@pytest.mark.parametrize("every", [0.5, 2.0, 7.0, 1_000.0])
+def test_runs_that_outlast_the_interval_between_reports_are_counted_as_busy_once(every: float) -> None:
+    # One begins every 0.2 s and takes 3 s: 15 are under way, however often the worker reports.
+    ends = [(index * 0.2, 3.0) for index in range(200)]
+    reported, report, due = Tally("t", "asyncio"), Tally("t", "asyncio"), every
+    for began_at, wall in ends:
+        while began_at + wall > due:
+            reported.merge(report)
+            report, due = Tally("t", "asyncio"), due + every
+        report.succeeded += 1
+        report.add(Usage(began_at, wall), 0.0)
+    reported.merge(report)
+    assert reported.busy == pytest.approx(199 * 0.2 + 3.0)
+    assert figures(reported).concurrency == pytest.approx(600 / 42.8)
+
+
+def test_what_two_workers_run_at_the_same_time_is_under_way_together() -> None:
+    merged = Tally("t", "asyncio")
+    for began_at in (0.0, 0.3):
+        merged.merge(tally_of("t", "asyncio", ((began_at + index, 1.0, 0.5) for index in range(10))))
+    assert merged.busy == pytest.approx(10.3)
+    assert figures(merged).concurrency == pytest.approx(20 / 10.3)
+
+
+def test_reports_that_lie_apart_add_up() -> None:
+    merged = tally_of("t", "threads", [(0.0, 1.0, None)])
+    merged.merge(tally_of("t", "threads", [(500.0, 2.0, None)]))
+    assert merged.busy == pytest.approx(3.0)
+    assert (merged.first_start, merged.last_end) == (0.0, 502.0)
 
 
 def test_threads_that_compute_together_fill_a_processor_though_the_share_of_each_is_small() -> None:

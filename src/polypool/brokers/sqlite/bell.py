@@ -1,8 +1,9 @@
 """Wakes whoever waits for a change in the file, in this process and in others, without polling it.
 
 Each engine that waits binds a datagram socket, named for what it waits for, in a folder that all processes find by the
-database file's device and inode. Whoever commits sends an empty datagram to each. A bell that cannot be heard (another
-container or user, a file system without sockets) costs half a second: those who wait also ask SQLite whether the file changed.
+database file's device and inode. Whoever commits sends an empty datagram to each. A bell that cannot be heard
+(another container or user, a file system without sockets) costs half a second: those who wait also ask SQLite
+whether the file changed.
 """
 
 import _socket
@@ -58,7 +59,7 @@ class Bell:
                 except TimeoutError:
                     await self._look_anyway()
         finally:
-            ear.unattend(loop)
+            ear.unattend()
 
     def ring_here(self, kinds: Collection[Ring]) -> None:
         """Wake this engine's own waiters."""
@@ -87,6 +88,8 @@ class Bell:
                         os.unlink(path)
 
     def close(self) -> None:
+        """Wake all who wait here, for nothing will ring any more."""
+        self.ring_here(tuple(Ring))
         for ear in self._ears.values():
             ear.close()
         self._sender.close()
@@ -107,6 +110,7 @@ class Ear:
     def __init__(self, folder: str | None, kind: Ring) -> None:
         self.name = f"{kind}.{os.getpid()}.{os.urandom(4).hex()}"
         self._attending = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._path = f"{folder}/{self.name}"
         self._socket: _socket.socket | None = None
         if folder is not None:
@@ -121,14 +125,21 @@ class Ear:
     def attend(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
         self._attending += 1
         if self._attending == 1 and self._socket is not None:
+            self._loop = loop
             loop.add_reader(self._socket.fileno(), self._hear, ring)
 
-    def unattend(self, loop: asyncio.AbstractEventLoop) -> None:
+    def unattend(self) -> None:
         self._attending -= 1
-        if self._attending == 0 and self._socket is not None:
-            loop.remove_reader(self._socket.fileno())
+        if self._attending == 0:
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        if self._loop is not None and self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+        self._loop = None
 
     def close(self) -> None:
+        self._turn_away()
         if self._socket is not None:
             self._socket.close()
             self._socket = None

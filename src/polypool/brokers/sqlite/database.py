@@ -1,7 +1,8 @@
 """The one thread that owns the connection, with group commit.
 
-Whatever jobs piled up while the last transaction was under way share the next one: no added delay when idle, few commits
-when busy. If one fails, the transaction is rolled back and each job runs in one of its own, so that only the guilty one fails.
+Whatever jobs piled up while the last transaction was under way share the next one: no added delay when idle, few
+commits when busy. If one fails, the transaction is rolled back and each job runs in one of its own, so that only
+the guilty one fails.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from polypool.brokers.sqlite.fault import is_busy, mapped
-from polypool.brokers.sqlite.file import connect
+from polypool.brokers.sqlite.file import connect, identity
 from polypool.brokers.sqlite.options import Options
 from polypool.brokers.sqlite.transaction import Ring, Transaction
 from polypool.core.error import EngineUnreachable
@@ -28,7 +29,7 @@ JOBS_A_COMMIT = 200
 
 
 class Job(msgspec.Struct, eq=False):
-    """A piece of work for the thread: a look without the write lock, a change with it, or the one and then the other."""
+    """Work for the thread: a look without the write lock, a change with it, or the one and then the other."""
 
     future: asyncio.Future[Any]
     look: Callable[[sqlite3.Connection], Any] | None = None
@@ -52,6 +53,7 @@ class Database:
         self._wake = lock()
         self._wake.acquire()
         self._is_closing = False
+        self._identity: tuple[int, int] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: set[asyncio.Future[Any]] = set()
         self._thread_ended: asyncio.Future[None] | None = None
@@ -145,12 +147,18 @@ class Database:
         # closed there, which would take the parent's locks with it.
         try:
             connection = connect(self.path, self._options)
+            self._identity = identity(self.path)
         except Exception as error:
             self._call_loop(_set, opened, None, mapped(error, self.path))
             return
         self._call_loop(_set, opened, None, None)
         while jobs := self._next_jobs():
-            self._serve_jobs(connection, jobs)
+            try:
+                self._serve_jobs(connection, jobs)
+            except Exception as error:  # a defect of ours, of which whoever waits must hear
+                for job in jobs:
+                    job.error = job.error or error
+                self._call_loop(self._deliver, jobs, ())
         connection.close()
         self._call_loop(_set, self._thread_ended, None, None)
 
@@ -204,6 +212,7 @@ class Database:
         self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         transaction = Transaction(connection)
         try:
+            self._refuse_lost_file()
             answers = [job.change(transaction) for job in jobs if job.change]
             connection.execute("COMMIT")
         except BaseException:
@@ -216,6 +225,14 @@ class Database:
         for call in transaction.after_commit:
             call()
         return transaction.rings
+
+    def _refuse_lost_file(self) -> None:
+        """What is written to a file that lost its name is lost with the process."""
+        if identity(self.path) != self._identity:
+            raise EngineUnreachable(
+                f"{self.path}: was removed or replaced while it was open; nothing more is accepted into the old file. "
+                "Restart this process to use the new one"
+            )
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         """Try until the lock is free, for as long as the options allow."""

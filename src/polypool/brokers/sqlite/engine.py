@@ -18,7 +18,7 @@ class SqliteEngine:
     """What `sqlite:///…` opens."""
 
     def __init__(self, path: str, options: Options, clock: Callable[[], float] = time.time) -> None:
-        database = Database(os.path.abspath(path), options)
+        self.database = database = Database(os.path.abspath(path), options)
         bell = Bell(database)
         watch = Watch(database, bell)
         self.broker = SqliteBroker(database, bell, watch, clock)

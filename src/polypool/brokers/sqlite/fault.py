@@ -7,11 +7,13 @@ from polypool.core.error import EngineDamaged, EngineError, EngineFull, EngineUn
 _FAULTS: dict[int, tuple[type[EngineError], str]] = {
     sqlite3.SQLITE_FULL: (
         EngineFull,
-        "the disk (or the file's size limit) is full; nothing of this write was kept, everything before it was. Make room and send again",
+        "the disk (or the file's size limit) is full; nothing of this write was kept, everything before it was. "
+        "Make room and send again",
     ),
     sqlite3.SQLITE_BUSY: (
         EngineUnreachable,
-        "another process has kept the file locked; look for one that holds a transaction open on it (`fuser -v FILE`) and send again",
+        "another process has kept the file locked; look for one that holds a transaction open on it "
+        "(`fuser -v FILE`) and send again",
     ),
     sqlite3.SQLITE_LOCKED: (EngineUnreachable, "the file is locked; send again"),
     sqlite3.SQLITE_PROTOCOL: (
@@ -30,7 +32,8 @@ _FAULTS: dict[int, tuple[type[EngineError], str]] = {
     sqlite3.SQLITE_NOMEM: (EngineUnreachable, "there was no memory left; make some free and try again"),
     sqlite3.SQLITE_READONLY: (
         EngineDamaged,
-        "the file or its folder is read-only; workers and clients both write: give this user write access to the file and its folder",
+        "the file or its folder is read-only; workers and clients both write: give this user write access to the "
+        "file and its folder",
     ),
     sqlite3.SQLITE_CORRUPT: (
         EngineDamaged,
@@ -60,6 +63,7 @@ def mapped(error: Exception, path: str) -> Exception:
         return kind(f"{path}: {advice} (SQLite says: {error})")
     if code == sqlite3.SQLITE_ERROR:
         return EngineDamaged(
-            f"{path}: the file's tables are not polypool's or not of this version (SQLite says: {error}); give the broker a file of its own"
+            f"{path}: the file's tables are not polypool's or not of this version (SQLite says: {error}); "
+            "give the broker a file of its own"
         )
     return error

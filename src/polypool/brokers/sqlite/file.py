@@ -54,13 +54,23 @@ def connect(path: str, options: Options) -> sqlite3.Connection:
             return connection
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """What tells a file from another of its name; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _prepare(connection: sqlite3.Connection, path: str, options: Options) -> None:
     _refuse_foreign(connection, path)
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise EngineUnreachable(
-                f"{path}: no write-ahead log is possible here (journal_mode stays {mode!r}); put the file on a local disk"
+                f"{path}: no write-ahead log is possible here (journal_mode stays {mode!r}); "
+                "put the file on a local disk"
             )
     connection.execute(f"PRAGMA synchronous = {options.synchronous}")
     connection.execute("PRAGMA cache_size = -16000")
@@ -80,7 +90,8 @@ def _refuse_foreign(connection: sqlite3.Connection, path: str) -> None:
         raise EngineDamaged(f"{path}: is another program's database; give the broker a file of its own")
     if version > SCHEMA:
         raise EngineDamaged(
-            f"{path}: was made by a newer polypool (schema {version}, this one knows {SCHEMA}); upgrade this installation"
+            f"{path}: was made by a newer polypool (schema {version}, this one knows {SCHEMA}); "
+            "upgrade this installation"
         )
 
 

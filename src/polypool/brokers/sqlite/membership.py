@@ -34,6 +34,8 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, now: float) -> tuple[bo
     else:
         kept = encode(msgspec.structs.replace(heartbeat, tallies=()))
         transaction.run("beat", worker=name, run=run, heartbeat=kept, lease_until=now + heartbeat.lease, now=now)
+    if member is None or is_fenced:
+        transaction.rings.add(Ring.WORK)  # its takes may have begun before it was known
     for tally in heartbeat.tallies:
         _count(transaction, tally)
     reap(transaction, now)

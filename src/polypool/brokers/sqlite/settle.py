@@ -9,6 +9,9 @@ from polypool.core.message import Message
 from polypool.core.outcome import Again, Ended, Settlement
 from polypool.core.port import Traits
 
+Kept = tuple[str, float | None, str | None]
+"""What endings written together share: the state, until when they are kept, and for dead letters the reason."""
+
 
 class Settling:
     """A batch of settlements, on its way into the table."""
@@ -55,37 +58,46 @@ class Settling:
     def _write(self, transaction: Transaction, places: Sequence[int]) -> int:
         """The count of rows that changed."""
         changed = 0
-        ends, agains, unkept = Packed(), Packed(), []
+        ends: dict[Kept, Packed] = {}
+        agains, unkept = Packed(), []
         for place in places:
             settlement, blob = self._settlements[place], self._blobs[place]
             seq, token = _held(settlement)
             next = settlement.next
             if isinstance(next, Again):
                 agains.add(seq, token, *self._again(transaction, next), blob=blob)
+                if agains.is_full:
+                    changed += self._repeat(transaction, agains)
+                    agains = Packed()
             elif next.dead or next.ttl > 0:
-                reason = (next.failure.message if next.failure else "") if next.dead else None
-                ends.add(seq, token, next.state, None if next.dead else settlement.at + next.ttl, reason, blob=blob)
+                kept = self._kept(next)
+                packed = ends.get(kept) or ends.setdefault(kept, Packed())
+                packed.add(seq, token, blob=blob)
+                if packed.is_full:
+                    changed += self._end(transaction, kept, ends.pop(kept))
             else:
                 unkept.append((seq, token))
-            if ends.is_full:
-                changed += self._end(transaction, ends)
-                ends = Packed()
-            if agains.is_full:
-                changed += self._repeat(transaction, agains)
-                agains = Packed()
-        return (
-            changed
-            + self._end(transaction, ends)
-            + self._repeat(transaction, agains)
-            + self._end_unkept(transaction, unkept)
-        )
+        changed += sum(self._end(transaction, kept, packed) for kept, packed in ends.items())
+        return changed + self._repeat(transaction, agains) + self._end_unkept(transaction, unkept)
+
+    def _kept(self, ended: Ended) -> Kept:
+        if ended.dead:
+            return ended.state, None, ended.failure.message if ended.failure else ""
+        return ended.state, self._now + ended.ttl, None
 
     @staticmethod
-    def _end(transaction: Transaction, ends: Packed) -> int:
-        if not ends:
-            return 0
+    def _end(transaction: Transaction, kept: Kept, ends: Packed) -> int:
+        state, keep_until, reason = kept
         transaction.rings.add(Ring.RESULTS)
-        return transaction.run("end", rows=ends.rows, endings=ends.blob, change=transaction.change)
+        return transaction.run(
+            "end",
+            rows=ends.rows,
+            endings=ends.blob,
+            state=state,
+            keep_until=keep_until,
+            reason=reason,
+            change=transaction.change,
+        )
 
     @staticmethod
     def _repeat(transaction: Transaction, agains: Packed) -> int:

@@ -77,12 +77,16 @@ class Inbox:
                 if call is not None:
                     calls.append(call)
                 continue
-            if calls:
-                self._executor.run(calls)
-                calls = []
+            self._hand_over(calls)
             self._hear_other(item)
+        self._hand_over(calls)
+
+    def _hand_over(self, calls: list[Call]) -> None:
         if calls:
-            self._executor.run(calls)
+            # First: the calls may take the interpreter lock, and this thread gets no other chance.
+            self._watch.wake()
+            self._executor.run(calls[:])
+            calls.clear()
 
     def _make(self, item: Begin) -> Call | None:
         message, defect = decode_message(item.body)
@@ -130,12 +134,13 @@ class Inbox:
             patience = WATCH_TICK
         else:
             patience = None
+        if patience is None:
+            self._watch.rest()
         if patience != self._patience:
             self._patience = patience
             seconds = patience or 0.0
             timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
             self._end.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, timeval)
-            self._watch.rest(patience is None)
 
     def _tick(self) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 import _socket
 import asyncio
+import faulthandler
 import io
 import os
 import signal
@@ -23,7 +24,7 @@ from polypool.pools.child.invoke import Invoker
 from polypool.pools.child.outbox import Outbox
 from polypool.pools.child.uplink import Uplink
 from polypool.pools.child.watch import Watch
-from polypool.pools.page import Page
+from polypool.pools.page import DUMP, STACK_AT, Page
 from polypool.pools.wire import Ready, Unfit
 
 GREENLETS = ("gevent", "eventlet")
@@ -45,6 +46,8 @@ def live(right: Birthright, socket_fd: int, page_fd: int, load: Callable[[], App
         # The supervisor decides. Not SIG_IGN, which the programs that tasks start would inherit.
         signal.signal(number, _let_the_supervisor_decide)
     _write_lines()
+    os.lseek(page_fd, STACK_AT, os.SEEK_SET)
+    faulthandler.register(DUMP, file=page_fd, all_threads=False)
     end = _socket.socket(fileno=socket_fd)
     end.setblocking(True)
     outbox = Outbox(end)

@@ -38,10 +38,12 @@ log = logging.getLogger("polypool.pools")
 
 _FRESH_START = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
-    "eventlet": "import eventlet; eventlet.monkey_patch()",
+    "eventlet": r"import warnings; warnings.filterwarnings('ignore', r'\s*Eventlet is deprecated'); "
+    "import eventlet; eventlet.monkey_patch()",
     "": "pass",
 }
-"""Greenlet libraries patch the whole process, and must do so before anything else is imported."""
+"""Greenlet libraries patch the whole process, and must do so before anything else is imported.
+Eventlet's own farewell would be printed by each child; docs say it to who chooses that pool."""
 
 
 class Nursery:

@@ -48,12 +48,18 @@ class Watch:
     def is_needed(self) -> bool:
         return self._max_memory is not None or (self._executor is not None and self._executor.has_loop)
 
-    def rest(self, is_resting: bool) -> None:
-        """Nothing runs, or something does again."""
-        self._page.pulse = 0 if is_resting else time.monotonic_ns()
+    def wake(self) -> None:
+        """Calls are about to run."""
+        if self._executor is not None and self._executor.has_loop:
+            self._page.pulse = time.monotonic_ns()
+
+    def rest(self) -> None:
+        """Nothing runs: silence means nothing."""
+        self._page.pulse = 0
 
     def look(self, now: float) -> None:
-        self._page.pulse = time.monotonic_ns()
+        """See whether the loop turns and how large the process is."""
+        self.wake()
         if self._executor is not None and self._executor.has_loop:
             self._look_at_loop(now)
         if self._max_memory is not None and now - self._weighed_at >= WEIGH_EVERY:
