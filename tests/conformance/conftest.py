@@ -4,7 +4,7 @@ Pools are made of real processes: one crew serves a whole module, each test has 
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from polypool.pools.crew import Crew
 from polypool.pools.pool import Limits
 from tests.conformance.pool_seen import HERE, Bench, Open, Seen, until
 from tests.conformance.scene import Clock, Scene
+from tests.engines.postgres import empty_schema, server_url
 
-ENGINES = ["memory", "sqlite"]
+ENGINES = ["memory", "sqlite", "postgres"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,6 +50,13 @@ def opened(crew: Crew) -> Open:
     return open_pool
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    with server_url() as url:
+        yield url
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -57,7 +65,10 @@ def clock() -> Clock:
 @pytest.fixture(params=ENGINES)
 async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> AsyncIterator[Scene]:
     """An open engine with nothing in it, on a clock that stands."""
-    url = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/tasks.db"}[request.param]
+    if request.param == "postgres":
+        url = empty_schema(request.getfixturevalue("postgres"))
+    else:
+        url = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/tasks.db"}[request.param]
     made = Scene(url, clock)
     traits = made.engine.broker.traits
     for marker in request.node.iter_markers("needs"):

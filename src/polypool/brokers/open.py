@@ -14,8 +14,8 @@ def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
     """The engine a URL names; `await engine.broker.open()` connects it.
 
     `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
-    `?synchronous=full` and `?busy_timeout=SECONDS`, `postgresql://user:password@host/database` (docs/postgres.md tells its
-    options). ConfigurationError for anything else.
+    `?synchronous=full` and `?busy_timeout=SECONDS`, `postgresql://user:password@host/database` (its options are in
+    docs/postgres.md). ConfigurationError for anything else.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in _OPENERS:

@@ -109,7 +109,7 @@ class PostgresBroker:
         claim.is_abandoned = True
         if taking.done() and not taking.cancelled() and taking.exception() is None:
             deliveries: list[Delivery] = taking.result().deliveries  # type: ignore[attr-defined]
-            self._session.start(self._session.run(lambda connection: give_back(connection, deliveries)))
+            self._session.begin(self._session.run(lambda connection: give_back(connection, deliveries)))
 
     def _purge(self) -> None:
         """Forget what is over, in small statements between the others."""

@@ -21,6 +21,7 @@ LOOK_ANYWAY = 10.0
 _event = msgspec.msgpack.Decoder(Event)
 
 Given = tuple[str, Event, bytes]
+Row = tuple[str, str, bool, bytes | None, int, int, list[bytes]]
 
 
 class PostgresBus:
@@ -68,7 +69,7 @@ class PostgresBus:
         return [None] * len(given)
 
 
-def _page(id: str, rows: list[tuple[str, str, bool, bytes | None, int, int, list[bytes]]], after: tuple[int, int] | None) -> Page | None:
+def _page(id: str, rows: list[Row], after: tuple[int, int] | None) -> Page | None:
     """What follows a cursor; None while there is nothing."""
     if not rows:
         return Page(is_gone=True)

@@ -55,7 +55,8 @@ class PostgresInspector:
             async with connection.transaction():
                 # What is being taken at this moment is left to its taker.
                 locked = "ending" if action == "requeue" or search.dead else "live"
-                rows = await connection.fetch(f"{_joined(sql, locked)} FOR UPDATE OF {locked} SKIP LOCKED", now, ACTED_AT_ONCE, *arguments)
+                locking = f"{_joined(sql, locked)} FOR UPDATE OF {locked} SKIP LOCKED"
+                rows = await connection.fetch(locking, now, ACTED_AT_ONCE, *arguments)
                 seqs = [row[0] for row in rows]
                 if not seqs:
                     return 0

@@ -1,6 +1,5 @@
 """Make and renew the tables: each migration once, by whoever comes first."""
 
-
 from typing import TypeAlias
 
 import asyncpg
@@ -96,6 +95,4 @@ async def _migrate(connection: AnyConnection, statements: Statements) -> None:
         version = int(await connection.fetchval(statements["schema_version"]))
         for number, text in enumerate(MIGRATIONS[version:], version + 1):
             await connection.execute(statements.written(text))
-            await connection.execute(
-                statements.written("INSERT INTO polypool.migration (version) VALUES ($1)"), number
-            )
+            await connection.execute(statements.written("INSERT INTO polypool.migration (version) VALUES ($1)"), number)

@@ -10,6 +10,7 @@ from polypool.core.error import EngineUnreachable
 
 A = TypeVar("A")
 B = TypeVar("B")
+Request = tuple[list[A], asyncio.Future[Sequence[B]]]
 
 ROWS, BYTES = 2000, 8 * 1024 * 1024
 """What one statement is given at most."""
@@ -27,7 +28,7 @@ class Pile(Generic[A, B]):
         self._session = session
         self._write = write
         self._size = size
-        self._waiting: deque[tuple[list[A], asyncio.Future[Sequence[B]]]] = deque()
+        self._waiting: deque[Request[A, B]] = deque()
         self._is_running = False
 
     async def add(self, items: list[A]) -> Sequence[B]:
@@ -38,15 +39,15 @@ class Pile(Generic[A, B]):
         self._waiting.append((items, answer))
         if not self._is_running:
             self._is_running = True
-            self._session.start(self._write_all())
+            self._session.begin(self._write_all())
         return await answer
 
     async def _write_all(self) -> None:
         try:
             while self._waiting:
-                requests: list[tuple[list[A], asyncio.Future[Sequence[B]]]] = []
+                requests: list[Request[A, B]] = []
 
-                async def write(connection: Connection, requests: list[tuple[list[A], asyncio.Future[Sequence[B]]]] = requests) -> None:
+                async def write(connection: Connection, requests: list[Request[A, B]] = requests) -> None:
                     # Gathered only now, when it is their turn: all that came meanwhile goes along.
                     if not requests:
                         requests.extend(self._next())
@@ -59,8 +60,9 @@ class Pile(Generic[A, B]):
         finally:
             self._is_running = False
 
-    def _next(self) -> list[tuple[list[A], asyncio.Future[Sequence[B]]]]:
-        requests, rows, size = [], 0, 0
+    def _next(self) -> list[Request[A, B]]:
+        requests: list[Request[A, B]] = []
+        rows = size = 0
         while self._waiting:
             items = self._waiting[0][0]
             rows += len(items)
@@ -70,9 +72,7 @@ class Pile(Generic[A, B]):
             requests.append(self._waiting.popleft())
         return requests
 
-    async def _write_requests(
-        self, connection: Connection, requests: list[tuple[list[A], asyncio.Future[Sequence[B]]]]
-    ) -> None:
+    async def _write_requests(self, connection: Connection, requests: list[Request[A, B]]) -> None:
         answers = await self._write(connection, [item for items, _ in requests for item in items])
         start = 0
         for items, future in requests:
@@ -80,7 +80,7 @@ class Pile(Generic[A, B]):
                 future.set_result(answers[start : start + len(items)])
             start += len(items)
 
-    async def _fail(self, requests: list[tuple[list[A], asyncio.Future[Sequence[B]]]], error: Exception) -> None:
+    async def _fail(self, requests: list[Request[A, B]], error: Exception) -> None:
         """One bad request must not fail its neighbours, so each is tried alone; but not where nobody can be reached."""
         if len(requests) == 1 or isinstance(error, EngineUnreachable):
             for _, future in requests:

@@ -17,7 +17,7 @@ from polypool.core.error import EngineUnreachable
 T = TypeVar("T")
 Clock = Callable[[], float]
 
-# Every statement finds its rows by an index. A plan made while a table was empty would read it from end to end, and is kept.
+# Every statement finds its rows by an index. A plan made while a table was empty would read all of it, and is kept.
 _SETTINGS = {
     "application_name": "polypool",
     "enable_seqscan": "off",
@@ -89,6 +89,10 @@ class Session:
         self._under_way.add(task)
         task.add_done_callback(self._over)
         return task
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> None:
+        """As `start`, for work that nobody waits for."""
+        self.start(work).add_done_callback(_ended)
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A new connection, the caller's to close. Raises polypool's errors."""
@@ -184,6 +188,10 @@ async def end(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         await connection.close(timeout=1.0)
     except Exception:
         connection.terminate()
+
+
+def _ended(_: asyncio.Task[Any]) -> None:
+    """Its error, if any, has been looked at by the session."""
 
 
 def _in_words(error: Exception) -> Exception:
