@@ -16,7 +16,7 @@ from polypool.pools.crew import Crew
 from polypool.pools.pool import Limits
 from tests.conformance.pool_seen import HERE, Bench, Open, Seen, until
 from tests.conformance.scene import Clock, Scene
-from tests.engines.postgres import empty_schema, server_url
+from tests.engines.postgres import drop_schema, empty_schema, server_url
 
 ENGINES = ["memory", "sqlite", "postgres"]
 
@@ -77,3 +77,5 @@ async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) ->
     await made.engine.broker.open()
     yield made
     await made.engine.broker.close()
+    if request.param == "postgres":
+        drop_schema(url)

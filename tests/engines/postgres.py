@@ -32,7 +32,7 @@ class Server:
         self.port = _free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._binaries = binaries
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         # The server refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -43,17 +43,17 @@ class Server:
 
     def start(self) -> None:
         settings = ["listen_addresses=127.0.0.1", "fsync=off", "shared_buffers=32MB", "max_connections=50"]
-        command = [str(self._binaries / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
+        command = [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)]
         command += ["-k", "", *(part for setting in settings for part in ("-c", setting))]
-        with open(self._folder / "log", "ab") as log:
+        with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, user=self._user
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, user=self._user
             )
         deadline = time.monotonic() + 30
         ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while not self._answers(ready):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{(self._folder / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -66,11 +66,11 @@ class Server:
     def _answers(self, ready: Sequence[str]) -> bool:
         if Path(ready[0]).exists():
             return subprocess.run(ready, check=False).returncode == 0
-        return b"database system is ready to accept connections" in (self._folder / "log").read_bytes()
+        return b"database system is ready to accept connections" in (self.folder / "log").read_bytes()
 
     def _run(self, command: Sequence[str]) -> None:
         program = [str(self._binaries / command[0]), *command[1:]]
-        ended = subprocess.run(program, capture_output=True, text=True, cwd=self._folder, user=self._user, check=False)
+        ended = subprocess.run(program, capture_output=True, text=True, cwd=self.folder, user=self._user, check=False)
         if ended.returncode:
             raise RuntimeError(f"{command[0]} failed:\n{ended.stdout}{ended.stderr}")
 
@@ -102,6 +102,11 @@ def server_url() -> Iterator[str]:
 def empty_schema(server: str) -> str:
     """The URL of a schema of its own in that server."""
     return f"{server}{'&' if '?' in server else '?'}schema=test_{os.urandom(6).hex()}"
+
+
+def drop_schema(url: str) -> None:
+    """Leave nothing behind of what `empty_schema` named."""
+    execute(url, f"DROP SCHEMA IF EXISTS {Options.parse(url)[1].schema} CASCADE")
 
 
 def execute(url: str, sql: str, *arguments: Any) -> list[Any]:

@@ -27,6 +27,19 @@ def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
     return _OPENERS[scheme](url, clock)
 
 
+async def migrate_engine(url: str) -> str:
+    """Bring an engine's tables up to date; what was done, in words. Only PostgreSQL's are not made by themselves."""
+    scheme = url.partition("://")[0]
+    if scheme not in ("postgres", "postgresql"):
+        open_engine(url)
+        return f"nothing to do: a {scheme}:// engine keeps its own tables up to date"
+    _open_postgres(url, time.time)
+    from polypool.brokers.postgres.migrate import migrate
+
+    before, after = await migrate(url)
+    return f"already up to date (version {after})" if before == after else f"migrated from version {before} to {after}"
+
+
 def _open_memory(url: str, clock: Clock) -> Engine:
     from polypool.brokers.memory import MemoryEngine
 

@@ -14,7 +14,7 @@ import asyncpg
 
 from polypool.brokers.postgres.rows import EVERYTHING
 from polypool.brokers.postgres.session import Session, end
-from polypool.core.error import ConfigurationError, EngineError
+from polypool.core.error import ConfigurationError
 
 ECHO_WITHIN = 3.0
 """Seconds in which a notification must have come back, or listening does not work here."""
@@ -108,7 +108,7 @@ class Bell:
             except ConfigurationError as error:
                 log.error("not listening: %s", error)
                 return
-            except EngineError as error:
+            except Exception as error:
                 log.warning("listening again in %.3g s: %s", pause, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, SLOWEST_RETRY)
@@ -148,7 +148,7 @@ class Bell:
                         await self._broken.wait()
                 except TimeoutError:
                     await connection.execute("SELECT 1", timeout=PING_EVERY)  # a half-open connection says nothing
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             return  # the next one rings everything
         finally:
             await end(connection)

@@ -39,18 +39,15 @@ _CLASSES: dict[str, tuple[Kind, str]] = {
     "XX": (EngineDamaged, "the server reports damaged data; look at its log, and keep a copy before anything else"),
     "58": (EngineUnreachable, "the server's system failed it; look at its log"),
 }
-_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# The last is what the driver says when the server has ended a connection that was idle: nothing was sent on it.
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InternalClientError)
 
 
 def mapped(error: Exception, server: str) -> Exception:
     """The error to raise to polypool's callers; what is no fault of the server stays as it is."""
     if isinstance(error, EngineError | ConfigurationError):
         return error
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        found = _STATES.get(state) or _CLASSES.get(state[:2])
-        if found is None:
-            return error
+    if isinstance(error, asyncpg.PostgresError) and (found := _found(error.sqlstate or "")):
         kind, advice = found
         return kind(f"{server}: {advice} (PostgreSQL says: {error})")
     if isinstance(error, ssl.SSLError):
@@ -69,11 +66,16 @@ def mapped(error: Exception, server: str) -> Exception:
     return error
 
 
+def _found(state: str) -> tuple[Kind, str] | None:
+    return _STATES.get(state) or _CLASSES.get(state[:2])
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether the connection is of no more use."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in ("08", "57")
-    return isinstance(error, OSError | asyncpg.ConnectionDoesNotExistError | asyncpg.InterfaceError)
+    gone = OSError | asyncpg.ConnectionDoesNotExistError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    return isinstance(error, gone)
 
 
 def is_worth_repeating(error: BaseException) -> bool:
