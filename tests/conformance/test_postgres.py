@@ -306,3 +306,19 @@ def settlement(delivery: Any) -> Any:
     from polypool.core.decide import decide
 
     return decide(delivery, Done(b"\xc0"), time.time(), lambda: 0.5)
+
+
+async def test_the_traces_of_what_was_taken_are_cleared_by_who_took_it(
+    url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polypool.brokers.postgres.broker.VACUUMED_AFTER", 50)
+    await engine.broker.put([message(str(n)) for n in range(60)])
+    await engine.broker.beat(heartbeat())
+    await engine.broker.take([LANE], 60, "w1", 0)
+
+    async def is_vacuumed() -> bool:
+        return bool(
+            execute(url, "SELECT vacuum_count > 0 FROM pg_stat_user_tables WHERE relid = 'live'::regclass")[0][0]
+        )
+
+    await eventually(is_vacuumed)

@@ -17,6 +17,8 @@ from polypool.core.port import Traits
 from polypool.core.report import Heartbeat, Orders
 
 PURGED_AT_ONCE = 1000
+VACUUMED_AFTER = 10_000
+"""Messages taken by this process."""
 
 Encoded = tuple[Message, bytes]
 
@@ -29,9 +31,10 @@ class PostgresBroker:
     def __init__(self, session: Session, bell: Bell) -> None:
         self._session = session
         self._bell = bell
-        self._lanes = Lanes()
+        self._lanes = Lanes(session)
         self._told: dict[str, frozenset[str]] = {}
         self._purging: asyncio.Task[None] | None = None
+        self._taken = 0
         self._puts: Pile[Encoded, bool] = Pile(session, self._put, lambda pair: len(pair[1]))
         self._settles: Pile[Written, bool] = Pile(session, self._settle, lambda one: one.size)
 
@@ -51,6 +54,7 @@ class PostgresBroker:
             except asyncio.CancelledError:
                 self._undo(claim, taking)
                 raise
+            self._vacuum(len(taken.deliveries))
             left = deadline - loop.time()
             if taken.deliveries or left <= 0 or limit <= 0:
                 return taken.deliveries
@@ -110,6 +114,12 @@ class PostgresBroker:
         if taking.done() and not taking.cancelled() and taking.exception() is None:
             deliveries: list[Delivery] = taking.result().deliveries  # type: ignore[attr-defined]
             self._session.begin(self._session.run(lambda connection: give_back(connection, deliveries)))
+
+    def _vacuum(self, taken: int) -> None:
+        self._taken += taken
+        if self._taken >= VACUUMED_AFTER and not self._session.is_pooled:  # there, every job is a transaction
+            self._taken = 0
+            self._session.begin(self._session.run(lambda connection: connection.rows("vacuum")))
 
     def _purge(self) -> None:
         """Forget what is over, in small statements between the others."""

@@ -37,7 +37,8 @@ class PostgresResults:
 
     async def _wait(self, ids: Sequence[str], ticket: Ticket, deadline: float) -> list[Record]:
         loop = asyncio.get_running_loop()
-        unsure = [id for id in ids if not self._watch.is_pending(id)]
+        is_last = deadline <= loop.time()
+        unsure = [id for id in ids if is_last or not self._watch.is_pending(id)]
         unknown: set[str] = set()
         while True:
             records = [known for known in await self.read(unsure) if known is not None]

@@ -5,7 +5,7 @@ from zlib import crc32
 
 import msgspec
 
-from polypool.brokers.postgres.session import Connection
+from polypool.brokers.postgres.session import Connection, Session
 from polypool.core.codec import encode
 from polypool.core.error import MessageTooLarge, SendError
 from polypool.core.event import Record
@@ -58,7 +58,7 @@ def encoded(messages: Iterable[Message], traits: Traits) -> list[tuple[Message, 
 
 def mark(id: str) -> str:
     """What stands for an id in a notification: short, and safe whatever the id. Two ids may share one."""
-    return f"{crc32(id.encode()):08x}"
+    return f"{crc32(id.encode(errors='surrogatepass')):08x}"
 
 
 def told(ids: Iterable[str]) -> list[str]:
@@ -68,9 +68,11 @@ def told(ids: Iterable[str]) -> list[str]:
 
 
 class Lanes:
-    """The numbers of lanes; given out once, for ever."""
+    """The numbers of lanes; given out once, for ever. Forgotten here when a transaction may have been undone."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._failures = 0
         self._numbers: dict[Lane, int] = {}
 
     async def numbers(self, connection: Connection, lanes: Iterable[Lane]) -> dict[Lane, int]:
@@ -83,6 +85,9 @@ class Lanes:
         return [number for number in found if number]
 
     async def _number(self, connection: Connection, lane: Lane, statement: str) -> int:
+        if self._failures != self._session.failures:
+            self._failures = self._session.failures
+            self._numbers.clear()
         if lane not in self._numbers:
             row = await connection.row(statement, *lane)
             if row is None:

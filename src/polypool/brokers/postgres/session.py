@@ -28,6 +28,8 @@ _SETTINGS = {
     "statement_timeout": "0",
 }
 TRIES = 5
+LONGEST_STATEMENT = 60.0
+"""Seconds; all are bounded batches. Without an end a network that swallows packets would hold everything up."""
 SKEW = 0.25
 """Seconds that this machine's clock may differ from the server's before the server's counts."""
 
@@ -48,6 +50,8 @@ class Session:
         self._lock = asyncio.Lock()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._is_open = False
+        self.failures = 0
+        """Jobs that failed or were repeated: what they were told may have been undone."""
 
     def clock(self) -> float:
         """The time that leases and delays are held to: this machine's, unless the server's is clearly another."""
@@ -100,7 +104,11 @@ class Session:
         cache = {"statement_cache_size": 0} if self.is_pooled else {}
         try:
             return await asyncpg.connect(
-                self._dsn, timeout=self.options.connect_timeout, server_settings=settings or None, **cache
+                self._dsn,
+                timeout=self.options.connect_timeout,
+                command_timeout=LONGEST_STATEMENT,
+                server_settings=settings or None,
+                **cache,
             )
         except Exception as error:
             if is_proxy(error) and not self.is_pooled:
@@ -123,6 +131,7 @@ class Session:
                 try:
                     return await self._done(job, connection)
                 except Exception as error:
+                    self.failures += 1
                     if connection.is_closed() or is_gone(error):
                         self._connection = None
                         connection.terminate()
