@@ -1,7 +1,8 @@
 """What SQLite itself gives: take and settle with results, in batches, by a loop of bare statements.
 
-The least SQL that keeps the same promises: the order (queue, priority, age), a holder and a token that fences, a result
-under an id. Each batch is claimed in one transaction and settled in another. No leases, delays, cancelling or times to live.
+The least SQL that keeps the same promises: the order (queue, priority, age), a holder and a token that fences, a
+result under an id. Each batch is claimed in one transaction and settled in another. No leases, delays, cancelling
+or times to live.
 """
 
 import os
@@ -26,7 +27,9 @@ CREATE INDEX queued ON task (queue, priority DESC, seq) WHERE state = 'queued';
 PUT = "INSERT INTO task (id, queue, priority, state, token, body) VALUES (?, 'default', 0, 'queued', 0, ?)"
 TAKE = f"""
 UPDATE task SET state = 'running', worker = 'raw', token = token + 1
-WHERE seq IN (SELECT seq FROM task WHERE state = 'queued' AND queue = 'default' ORDER BY priority DESC, seq LIMIT {BATCH})
+WHERE seq IN (
+    SELECT seq FROM task WHERE state = 'queued' AND queue = 'default' ORDER BY priority DESC, seq LIMIT {BATCH}
+)
 RETURNING seq, id, token, body
 """
 SETTLE = """

@@ -227,6 +227,14 @@ def block(seconds: float) -> None:
 
 
 @app.task()
+def burns(seconds: float) -> None:
+    """Takes that much CPU, however busy the machine is."""
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
+        sum(range(1000))
+
+
+@app.task()
 def hogs(count: int) -> None:
     """Keeps the interpreter lock in C code: no other thread of the process runs."""
     sum(range(count))

@@ -46,6 +46,15 @@ async def test_an_id_stays_known_after_its_task_has_ended(scene: Scene) -> None:
     assert await scene.take() == []
 
 
+async def test_an_id_is_free_again_as_soon_as_its_ending_is_over(scene: Scene, clock: Clock) -> None:
+    await scene.put("a", policy=Policy(result_ttl=5.0))
+    await scene.engine.broker.cancel(["a"])
+    assert list(await scene.engine.broker.put([message("a")])) == [False]
+    clock.move(5)
+    assert list(await scene.engine.broker.put([message("b"), message("a"), message("a")])) == [True, True, False]
+    assert await scene.state("a") == "queued"
+
+
 async def test_nothing_of_a_batch_is_written_when_one_message_is_too_large(scene: Scene) -> None:
     limit = scene.engine.broker.traits.max_message_bytes
     with pytest.raises(MessageTooLarge, match="big"):

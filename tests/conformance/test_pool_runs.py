@@ -18,7 +18,17 @@ async def test_a_call_runs_and_its_value_comes_back_measured(opened: Open, kind:
         assert decode_any(outcome.value) == 3
         assert outcome.usage is not None
         assert 0 < outcome.usage.wall < 5
-        assert kind in GREENLETS or (outcome.usage.cpu is not None and 0 <= outcome.usage.cpu < 1)
+        assert outcome.usage.cpu is not None
+        assert 0 <= outcome.usage.cpu < 1
+
+
+async def test_the_cpu_of_a_run_is_its_own_not_its_neighbours(opened: Open, kind: str) -> None:
+    async with opened(spec(kind, children=2 if kind in ("prefork", "solo") else 1)) as bench:
+        waits, works = bench.give(bench.coloured("sleep"), 0.3), bench.give("burns", 0.2)
+        waited, worked = await bench.ended(waits, works)
+        assert waited.usage.cpu < 0.05
+        assert waited.usage.wall > 0.25
+        assert 0.19 < worked.usage.cpu < 0.25
 
 
 async def test_an_async_function_runs_where_a_loop_is_and_is_refused_where_none_is(opened: Open, kind: str) -> None:

@@ -116,6 +116,10 @@ class Engine(Protocol):
     """What one URL opens. An engine may be all four ports itself."""
 
     @property
+    def place(self) -> str:
+        """Where it is, for people: a path, or a host and a name. No password."""
+
+    @property
     def broker(self) -> Broker: ...
     @property
     def results(self) -> Results: ...

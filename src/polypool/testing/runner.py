@@ -16,6 +16,7 @@ from polypool.core.report import Heartbeat, Search
 from polypool.ending import error_of
 from polypool.pools.child.call import Call
 from polypool.pools.child.invoke import Invoker
+from polypool.pools.child.meter import ThreadClock
 from polypool.pools.wire import Emitted
 from polypool.testing.stepping import answered_at_once, at_once
 
@@ -33,7 +34,7 @@ class Runner:
     """A memory engine, and what a worker does with it."""
 
     def __init__(self, app: Polypool, clock: Callable[[], float]) -> None:
-        self.invoker = Invoker(app, meters_threads=False)
+        self.invoker = Invoker(app, ThreadClock())
         self._app = app
         self._clock = clock
         self._engine = MemoryEngine(clock)

@@ -8,10 +8,11 @@ Key = tuple[str, str]
 
 
 class Book:
-    """Two sets of tallies: all since the start, for placement; and since the last heartbeat, to be reported."""
+    """What the next heartbeat is to report, what is on its way, and all that was reported, for placement."""
 
     def __init__(self) -> None:
         self._unreported: dict[Key, Tally] = {}
+        self._in_flight: dict[Key, Tally] = {}
         self._reported: dict[Key, Tally] = {}
 
     def count(self, delivery: Delivery, pool: str, outcome: Outcome) -> None:
@@ -44,28 +45,29 @@ class Book:
         self._tally(task, pool).blocked += 1
 
     def take_unreported(self) -> tuple[Tally, ...]:
-        """What is new since the last call; `keep_unreported` brings it back if the report did not arrive."""
-        taken, self._unreported = self._unreported, {}
-        return tuple(taken.values())
+        """What is new since the last call. Say afterwards whether the report arrived: `confirm` or `restore`."""
+        self._in_flight, self._unreported = self._unreported, {}
+        return tuple(self._in_flight.values())
 
-    def confirm(self, tallies: tuple[Tally, ...]) -> None:
+    def confirm(self) -> None:
         """The report arrived."""
-        for tally in tallies:
-            _merge(self._reported, tally)
+        for key, tally in self._in_flight.items():
+            _merge(self._reported, key, tally)
+        self._in_flight = {}
 
-    def restore(self, tallies: tuple[Tally, ...]) -> None:
-        """The report did not arrive."""
-        for tally in tallies:
-            _merge(self._unreported, tally)
+    def restore(self) -> None:
+        """The report did not arrive; the next one tells it again."""
+        for key, tally in self._in_flight.items():
+            _merge(self._unreported, key, tally)
+        self._in_flight = {}
 
     def of_task(self, task: str) -> dict[str, Tally]:
         """Everything measured of one task here, by pool."""
         found: dict[str, Tally] = {}
-        for book in (self._reported, self._unreported):
+        for book in (self._reported, self._in_flight, self._unreported):
             for (name, pool), tally in book.items():
                 if name == task:
-                    merged = found.setdefault(pool, Tally(task, pool))
-                    merged.merge(tally)
+                    found.setdefault(pool, Tally(task, pool)).merge(tally)
         return found
 
     def _tally(self, task: str, pool: str) -> Tally:
@@ -76,8 +78,7 @@ class Book:
         return tally
 
 
-def _merge(book: dict[Key, Tally], tally: Tally) -> None:
-    key = (tally.task, tally.pool)
+def _merge(book: dict[Key, Tally], key: Key, tally: Tally) -> None:
     if key in book:
         book[key].merge(tally)
     else:

@@ -40,9 +40,9 @@ class Keeper:
         try:
             orders = await self._broker.beat(heartbeat, wait)
         except EngineError:
-            self._book.restore(tallies)
+            self._book.restore()
             raise
-        self._book.confirm(tallies)
+        self._book.confirm()
         if orders.is_fenced:
             logger.warning(
                 "silent for longer than its lease of %g s: others run what this worker held", heartbeat.lease

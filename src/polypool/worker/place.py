@@ -9,7 +9,7 @@ from polypool.core.settings import AUTO
 from polypool.observe.placement import place
 from polypool.worker.book import Book
 
-REPLACE_AFTER = 20
+LOOK_EVERY = 20
 """Runs of a task between two looks at where it belongs: a look costs more than a run may take."""
 
 
@@ -38,22 +38,28 @@ class Placement:
 
     def free(self) -> int:
         """How many more can begin, wherever they belong: as many as the fullest of the pools now in use takes."""
-        return min((self._pools[kind].free() for kind in set(map(self._kind, self._tasks))), default=0)
+        return min((self._pools[kind].free() for kind in {self._kind(task) for task in self._tasks}), default=0)
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
         """Bring each delivery into the pool its task belongs to now."""
         by_kind: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
-            by_kind.setdefault(self._kind(delivery.message.task), []).append(delivery)
+            by_kind.setdefault(self._kind_for_run(delivery.message.task), []).append(delivery)
         for kind, group in by_kind.items():
             self._start(group, self._pools[kind])
 
     def _kind(self, task: str) -> str:
-        spec = self._tasks.get(task)
-        if spec is None:
-            return next(iter(self._pools))  # an unknown task: refused there, with the reason
-        runs = self._runs.get(task, 0)
-        self._runs[task] = runs + 1
-        if task not in self._kinds or runs % REPLACE_AFTER == 0:
-            self._kinds[task] = place(spec.is_async, self._book.of_task(task), self._kinds.get(task))
+        if task not in self._kinds:
+            self._look(task)
         return self._kinds[task]
+
+    def _kind_for_run(self, task: str) -> str:
+        if task not in self._tasks:
+            return next(iter(self._pools))  # an unknown task: refused there, with the reason
+        runs = self._runs[task] = self._runs.get(task, 0) + 1
+        if runs % LOOK_EVERY == 0:
+            self._look(task)
+        return self._kind(task)
+
+    def _look(self, task: str) -> None:
+        self._kinds[task] = place(self._tasks[task].is_async, self._book.of_task(task), self._kinds.get(task))

@@ -33,6 +33,7 @@ class Shift:
     ) -> None:
         self._settings = settings
         self._worker = worker
+        self._place = engine.place
         self._broke = broke
         self._started_at = time.time()
         self._manifest: Manifest | None = None
@@ -85,9 +86,10 @@ class Shift:
         manifest = self._manifest
         if manifest is None:
             return "not started"
-        pools = ", ".join(f"{pool.kind}={pool.children}x{pool.slots // pool.children}" for pool in self._lanes.report())
+        pools = ", ".join(f"{pool.kind}={pool.slots}" for pool in self._lanes.report())
         queues = ", ".join(self._settings.queues)
-        return f"{len(manifest.tasks)} tasks of {manifest.app}; queues {queues}; pools {pools}"
+        tasks = f"{len(manifest.tasks)} task{'' if len(manifest.tasks) == 1 else 's'}"
+        return f"{tasks} of {manifest.app} on {self._place}; queues {queues}; pools {pools}"
 
     def _begin(self, loop: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(loop)

@@ -53,6 +53,8 @@ class Away:
 class Engine:
     """The memory engine behind ports that can be watched and cut."""
 
+    place = "a test"
+
     def __init__(self) -> None:
         engine = open_engine("memory://")
         self.broker = Away(engine.broker, "settle", "beat", "take")

@@ -23,6 +23,7 @@ class MemoryEngine:
     """Broker, Results, Bus and Inspector in one. For one event loop; what it holds ends with the process."""
 
     traits = Traits()
+    place = "this process's memory"
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.store = Store()

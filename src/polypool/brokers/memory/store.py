@@ -44,11 +44,11 @@ class Store:
 
     def claim(self, lanes: Sequence[Lane], limit: int, worker: str, now: float) -> list[Delivery]:
         """Move due messages to a living worker, what dead ones held included."""
-        self.promote(now)
-        self.reap(now)
         member = self.workers.get(worker)
         if member is None or not member.is_alive(now):
             return []
+        self.promote(now)
+        self.reap(now)
         taken: list[Delivery] = []
         for lane in lanes:
             for entry in itertools.islice(self._pop(lane), max(limit - len(taken), 0)):

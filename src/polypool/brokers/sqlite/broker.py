@@ -44,7 +44,7 @@ class SqliteBroker:
 
         def put(transaction: Transaction) -> list[bool]:
             nonlocal is_careful
-            accepted = _unknown(transaction, given) if is_careful else [True] * len(given)
+            accepted = _unknown(transaction, given, now) if is_careful else [True] * len(given)
             chosen = [place for place, is_new in enumerate(accepted) if is_new]
             added = add(transaction, self._lanes, [given[p] for p in chosen], [bodies[p] for p in chosen], now)
             if added != len(chosen):
@@ -64,8 +64,8 @@ class SqliteBroker:
             claim = Claim(self._lanes, lanes, limit, worker, now)
             taken = await self._database.write(claim.change, claim.look, undo=self._give_back)
             left = deadline - loop.time()
-            if taken.deliveries or left <= 0:
-                return taken.deliveries
+            if taken.picked or left <= 0:
+                return taken.deliveries(now)
             if taken.due is not None:
                 left = min(left, max(taken.due - now, 0.0))
             await self._bell.after(Ring.WORK, count, left)
@@ -113,8 +113,8 @@ class SqliteBroker:
 
     def _give_back(self, taken: Taken) -> None:
         """Whoever asked for these has gone: they wait again, as if never taken."""
-        if taken.deliveries:
-            rows = to_json([(delivery.handle, delivery.token) for delivery in taken.deliveries])
+        if taken.picked:
+            rows = to_json(taken.held)
 
             def give_back(transaction: Transaction) -> None:
                 transaction.run("give_back", rows=rows)
@@ -134,9 +134,12 @@ class SqliteBroker:
             await self._database.write(lambda t: membership.purge(t, now, PURGED_AT_ONCE))
 
 
-def _unknown(transaction: Transaction, messages: list[Message]) -> list[bool]:
+def _unknown(transaction: Transaction, messages: list[Message], now: float) -> list[bool]:
     """Which of these are new; of two with the same id the first is."""
-    known = set(transaction.json("known", ids=to_json([message.id for message in messages])))
+    ids = to_json([message.id for message in messages])
+    # An ending whose time is over gives its id free, though it may not have been swept away yet.
+    membership.forget(transaction, transaction.row("over_among", ids=ids, now=now)[0])
+    known = set(transaction.json("known", ids=ids))
     new = []
     for message in messages:
         new.append(message.id not in known)

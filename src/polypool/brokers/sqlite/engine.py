@@ -18,7 +18,8 @@ class SqliteEngine:
     """What `sqlite:///…` opens."""
 
     def __init__(self, path: str, options: Options, clock: Callable[[], float] = time.time) -> None:
-        self.database = database = Database(os.path.abspath(path), options)
+        self.place = os.path.abspath(path)
+        self.database = database = Database(self.place, options)
         bell = Bell(database)
         watch = Watch(database, bell)
         self.broker = SqliteBroker(database, bell, watch, clock)

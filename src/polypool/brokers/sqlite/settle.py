@@ -23,6 +23,8 @@ class Settling:
         self._is_careful = False
         self._follow_ups = [encoded(list(settlement.follow_ups), traits) for settlement in settlements]
         self._blobs = [_blob(settlement) for settlement in settlements]
+        # Made on the loop: the thread that writes has enough to do.
+        self._ends = self._pack_ends(range(len(settlements)))
 
     def change(self, transaction: Transaction) -> list[bool]:
         """Write them; False for each whose token is stale.
@@ -57,28 +59,39 @@ class Settling:
 
     def _write(self, transaction: Transaction, places: Sequence[int]) -> int:
         """The count of rows that changed."""
-        changed = 0
-        ends: dict[Kept, Packed] = {}
+        changed = sum(
+            self._end(transaction, *ends) for ends in (self._pack_ends(places) if self._is_careful else self._ends)
+        )
         agains, unkept = Packed(), []
         for place in places:
-            settlement, blob = self._settlements[place], self._blobs[place]
-            seq, token = _held(settlement)
-            next = settlement.next
+            next = self._settlements[place].next
             if isinstance(next, Again):
-                agains.add(seq, token, *self._again(transaction, next), blob=blob)
+                held, blob = _held(self._settlements[place]), self._blobs[place]
+                agains.add(*held, *self._again(transaction, next), blob=blob)
                 if agains.is_full:
                     changed += self._repeat(transaction, agains)
                     agains = Packed()
-            elif next.dead or next.ttl > 0:
-                kept = self._kept(next)
-                packed = ends.get(kept) or ends.setdefault(kept, Packed())
-                packed.add(seq, token, blob=blob)
-                if packed.is_full:
-                    changed += self._end(transaction, kept, ends.pop(kept))
-            else:
-                unkept.append((seq, token))
-        changed += sum(self._end(transaction, kept, packed) for kept, packed in ends.items())
+            elif not _is_kept(next):
+                unkept.append(_held(self._settlements[place]))
         return changed + self._repeat(transaction, agains) + self._end_unkept(transaction, unkept)
+
+    def _pack_ends(self, places: Sequence[int]) -> list[tuple[Kept, str, bytes]]:
+        """The endings at these places that are to be kept, as batches for `end.sql`."""
+        full: list[tuple[Kept, str, bytes]] = []
+        filling: dict[Kept, Packed] = {}
+        for place in places:
+            settlement = self._settlements[place]
+            next = settlement.next
+            if isinstance(next, Ended) and _is_kept(next):
+                kept = self._kept(next)
+                packed = filling.get(kept)
+                if packed is None:
+                    packed = filling[kept] = Packed()
+                packed.add(*_held(settlement), blob=self._blobs[place])
+                if packed.is_full:
+                    full.append((kept, packed.rows, packed.blob))
+                    del filling[kept]
+        return full + [(kept, packed.rows, packed.blob) for kept, packed in filling.items()]
 
     def _kept(self, ended: Ended) -> Kept:
         if ended.dead:
@@ -86,13 +99,13 @@ class Settling:
         return ended.state, self._now + ended.ttl, None
 
     @staticmethod
-    def _end(transaction: Transaction, kept: Kept, ends: Packed) -> int:
+    def _end(transaction: Transaction, kept: Kept, rows: str, endings: bytes) -> int:
         state, keep_until, reason = kept
         transaction.rings.add(Ring.RESULTS)
         return transaction.run(
             "end",
-            rows=ends.rows,
-            endings=ends.blob,
+            rows=rows,
+            endings=endings,
             state=state,
             keep_until=keep_until,
             reason=reason,
@@ -124,6 +137,10 @@ class Settling:
             return state, next.due, next.deliveries, None, None
         lane = self._lanes.number(transaction, next.message.lane)
         return state, next.due, next.deliveries, lane, next.message.priority
+
+
+def _is_kept(ended: Ended) -> bool:
+    return ended.dead or ended.ttl > 0
 
 
 def _held(settlement: Settlement) -> tuple[int, int]:

@@ -10,7 +10,17 @@ from polypool.brokers.sqlite.transaction import Ring, Transaction, query, to_jso
 from polypool.core.codec import decode_message
 from polypool.core.message import Delivery, Lane
 
-Picked = tuple[int, int, int, int, str | None]
+
+class Picked(msgspec.Struct, frozen=True, array_like=True):
+    """A message as it stood before it was claimed; `body` in hex, None where it is too large for that."""
+
+    seq: int
+    id: str
+    token: int
+    deliveries: int
+    is_cancelled: int
+    body: str | None
+
 
 _picked = msgspec.json.Decoder(list[Picked])
 
@@ -18,8 +28,28 @@ _picked = msgspec.json.Decoder(list[Picked])
 class Taken(msgspec.Struct, frozen=True):
     """What a try brought. `due`: when, without anybody's doing, another try may bring something."""
 
-    deliveries: list[Delivery]
+    picked: list[tuple[Lane, list[Picked]]]
     due: float | None = None
+    large: dict[int, bytes] = {}
+    """Bodies that were read one by one, by seq."""
+
+    @property
+    def held(self) -> list[tuple[int, int]]:
+        """Each one's seq and the token under which it was claimed."""
+        return [(one.seq, one.token + 1) for _, group in self.picked for one in group]
+
+    def deliveries(self, now: float) -> list[Delivery]:
+        """Them as deliveries. To be called on the loop, so that the next write need not wait for the decoding."""
+        return [self._delivery(lane, one, now) for lane, group in self.picked for one in group]
+
+    def _delivery(self, lane: Lane, one: Picked, now: float) -> Delivery:
+        stored = bytes.fromhex(one.body) if one.body is not None else self.large[one.seq]
+        message, defect = decode_message(stored)
+        if defect is not None:
+            message = msgspec.structs.replace(message, id=one.id, queue=lane.queue, pool=lane.pool)
+        return Delivery(
+            message, stored, one.token + 1, one.deliveries + 1, now, one.seq, bool(one.is_cancelled), defect
+        )
 
 
 class Claim:
@@ -53,25 +83,20 @@ class Claim:
             reap(transaction, self._now)
         if self._is_due and transaction.run("promote", now=self._now):
             transaction.rings.add(Ring.WORK)  # others wait for other lanes
-        deliveries: list[Delivery] = []
+        picked: list[tuple[Lane, list[Picked]]] = []
+        left = self._limit
         for number, lane in self._numbers.items():
-            if len(deliveries) >= self._limit:
+            if left <= 0:
                 break
-            row = transaction.row("pick", lane=number, number=self._limit - len(deliveries), inline=INLINE)
-            deliveries += [self._delivery(transaction, lane, picked) for picked in _picked.decode(row[0])]
-        if deliveries:
-            seqs = to_json([delivery.handle for delivery in deliveries])
-            transaction.run("claim", seqs=seqs, worker=self._member)
-        return Taken(deliveries, self._now)
-
-    def _delivery(self, transaction: Transaction, lane: Lane, picked: Picked) -> Delivery:
-        seq, token, deliveries, is_cancelled, body = picked
-        stored = bytes.fromhex(body) if body is not None else transaction.row("body", seq=seq)[0]
-        message, defect = decode_message(stored)
-        if defect is not None:
-            [id] = transaction.row("id", seq=seq)
-            message = msgspec.structs.replace(message, id=id, queue=lane.queue, pool=lane.pool)
-        return Delivery(message, stored, token + 1, deliveries + 1, self._now, seq, bool(is_cancelled), defect)
+            found = _picked.decode(transaction.row("pick", lane=number, number=left, inline=INLINE)[0])
+            if found:
+                picked.append((lane, found))
+                left -= len(found)
+        every = [one for _, group in picked for one in group]
+        if every:
+            transaction.run("claim", seqs=to_json([one.seq for one in every]), worker=self._member)
+        large = {one.seq: transaction.row("body", seq=one.seq)[0] for one in every if one.body is None}
+        return Taken(picked, self._now, large)
 
 
 def reap(transaction: Transaction, now: float) -> None:

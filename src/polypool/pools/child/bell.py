@@ -21,15 +21,19 @@ class Bell:
         if self._is_asleep:
             with self._guard:
                 if self._is_asleep:
+                    # In this order: a task that is interrupted right here must not leave the sleeper asleep for ever.
+                    if self._latch.locked():
+                        self._latch.release()
                     self._is_asleep = False
-                    self._latch.release()
 
     def wait(self, is_needed: Callable[[], object]) -> None:
         """Sleep until rung, unless there is something to do. May return for nothing."""
-        self._is_asleep = True
+        with self._guard:  # not between the two steps of a ring
+            self._is_asleep = True
         if is_needed():
             with self._guard:
                 if self._is_asleep:
                     self._is_asleep = False
                     return
         self._latch.acquire()
+        self._is_asleep = False

@@ -13,18 +13,18 @@ from polypool.core.port import Application
 from polypool.core.running import running
 from polypool.pools.child.call import Call
 from polypool.pools.child.failure import failure
-from polypool.pools.child.meter import Sampling, Steps
+from polypool.pools.child.meter import Clock, Sampling, Steps
 
 
 class Invoker:
     """Runs calls of one app in one child. `state` is what its lifespan yielded."""
 
-    def __init__(self, app: Application, meters_threads: bool) -> None:
+    def __init__(self, app: Application, clock: Clock) -> None:
         self.state: Any = None
         self.context = contextvars.copy_context()
         """What every call's context is a copy of: as the lifespan left it."""
         self._middleware = tuple(app.middleware)
-        self._meters_threads = meters_threads
+        self._clock = clock
         self._sampling = Sampling()
 
     def context_of(self, call: Call) -> contextvars.Context:
@@ -40,15 +40,13 @@ class Invoker:
     def _run(self, call: Call) -> Outcome:
         call.state = self.state
         started_at, begun = time.time(), time.perf_counter()
-        cpu_begun = time.thread_time() if self._meters_threads else None
-        value, error = None, None
+        metered, error = self._clock.begin(call.message.task), None
         try:
-            value = self._call_plain(call)
-            body = _encode_result(value, call)
+            body = _encode_result(self._call_plain(call), call)
         except BaseException as raised:
             error = raised
         wall = time.perf_counter() - begun
-        cpu = time.thread_time() - cpu_begun if cpu_begun is not None else None
+        cpu = self._clock.end(call.message.task, metered, wall)
         usage = Usage(started_at, wall, cpu)
         return Done(body, usage) if error is None else judge(call, error, usage)
 

@@ -21,6 +21,7 @@ from polypool.pools.child.backlog import Backlog
 from polypool.pools.child.failure import trimmed
 from polypool.pools.child.inbox import Inbox
 from polypool.pools.child.invoke import Invoker
+from polypool.pools.child.meter import Clock, ThreadClock
 from polypool.pools.child.outbox import Outbox
 from polypool.pools.child.uplink import Uplink
 from polypool.pools.child.watch import Watch
@@ -68,7 +69,7 @@ def _serve(right: Birthright, end: Any, page: Page, outbox: Outbox, app: Applica
     logs.install()
     uplink = Uplink(outbox)
     app.use(uplink)
-    invoker = Invoker(app, meters_threads=right.kind not in GREENLETS)
+    invoker = Invoker(app, _clock(right.kind))
     runner = None if right.kind in GREENLETS else asyncio.Runner(loop_factory=_loop_factory())
     if runner is None:
         from polypool.pools.child.greenlet_rules import refuse_asyncio
@@ -89,6 +90,14 @@ def _serve(right: Birthright, end: Any, page: Page, outbox: Outbox, app: Applica
         executor.serve()
     finally:
         leave()
+
+
+def _clock(kind: str) -> Clock:
+    if kind not in GREENLETS:
+        return ThreadClock()
+    from polypool.pools.executors.greenlet_clock import GreenletClock
+
+    return GreenletClock()
 
 
 def _executor(

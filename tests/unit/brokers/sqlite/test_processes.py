@@ -136,7 +136,7 @@ async def test_a_forked_child_leaves_the_parents_file_alone(url: str, tmp_path: 
             kept = 0 if _open_files(tmp_path) == files and files else 2
         finally:
             os._exit(kept)
-    _, status = os.waitpid(child, 0)
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert list(await engine.broker.put([Message(id="after", task="t", args=b"")])) == [True]
     assert None not in await engine.results.read(["before", "after"])
@@ -182,7 +182,7 @@ async def test_bells_of_dead_processes_are_taken_down(url: str, started: list[su
         assert waiter.poll() is None
         await asyncio.sleep(0.005)
     waiter.kill()
-    waiter.wait()
+    await asyncio.to_thread(waiter.wait)
     await engine.broker.put([Message(id="a", task="t", args=b"")])
     await engine.broker.put([Message(id="b", task="t", args=b"")])
     assert not list(folder.glob(f"work.{waiter.pid}.*"))
