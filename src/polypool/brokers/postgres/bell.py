@@ -88,6 +88,8 @@ class Bell:
             self._tell_results(text)
 
     async def close(self) -> None:
+        """Wake all who wait here, for nothing will ring any more."""
+        self._ring_all()
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])

@@ -17,6 +17,7 @@ class PostgresEngine:
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         session = Session(url, clock)
+        self.place = session.server
         bell = Bell(session)
         watch = Watch(bell)
         self.broker = PostgresBroker(session, bell)

@@ -103,20 +103,31 @@ async def add(
     first: dict[str, tuple[Message, bytes]] = {}
     for message, body in given:
         first.setdefault(message.id, (message, body))
-    messages = [message for message, _ in first.values()]
-    rows = await connection.rows(
-        "put",
-        list(first),
-        [message.task for message in messages],
-        [numbers[message.lane] for message in messages],
-        [message.priority for message in messages],
-        [min(message.sent_at or now, now) if message.due is None else message.due for message in messages],
-        [body for _, body in first.values()],
-        now,
-    )
-    new = {id for id, _ in rows}
+    new = await _put(connection, numbers, list(first.values()), now)
+    if refused := [id for id in first if id not in new]:
+        free = {id for (id,) in await connection.rows("free", refused, now)}
+        if free:
+            new |= await _put(connection, numbers, [first[id] for id in refused if id in free], now)
     accepted = []
     for message, _ in given:
         accepted.append(message.id in new)
         new.discard(message.id)
     return accepted
+
+
+async def _put(
+    connection: Connection, numbers: dict[Lane, int], given: Sequence[tuple[Message, bytes]], now: float
+) -> set[str]:
+    """The ids that were new; each is given once."""
+    messages = [message for message, _ in given]
+    rows = await connection.rows(
+        "put",
+        [message.id for message in messages],
+        [message.task for message in messages],
+        [numbers[message.lane] for message in messages],
+        [message.priority for message in messages],
+        [min(message.sent_at or now, now) if message.due is None else message.due for message in messages],
+        [body for _, body in given],
+        now,
+    )
+    return {id for id, _ in rows}

@@ -33,26 +33,27 @@ class Claim:
 
     async def run(self, connection: Connection) -> Taken:
         numbers = await self._lanes.known(connection, self._wanted)
-        taken = await self._claim(connection, numbers, self._limit)
-        if taken.due is not None and taken.due <= self._now and len(taken.deliveries) < self._limit:
-            # What has come due and what dead workers held is put in line; then what is wanted of it is there.
+        taken = await self._claim(connection, numbers, is_sure=False)
+        if taken.due is not None and taken.due <= self._now:
+            # What has come due and what dead workers held is put in line first.
             await promote(connection, self._now)
             await reap(connection, self._now)
-            more = await self._claim(connection, numbers, self._limit - len(taken.deliveries))
-            taken = Taken(taken.deliveries + more.deliveries, more.due)
+            taken = await self._claim(connection, numbers, is_sure=True)
         if self.is_abandoned:
             await give_back(connection, taken.deliveries)
             return Taken([])
         return taken
 
-    async def _claim(self, connection: Connection, lanes: list[int], limit: int) -> Taken:
-        rows = await connection.rows("claim", self._worker, lanes, limit, self._now)
-        times = [time for time in rows[0][:2] if time is not None] if rows else []
-        claimed = [row[2:] for row in map(tuple, rows) if row[2] is not None]
+    async def _claim(self, connection: Connection, lanes: list[int], is_sure: bool) -> Taken:
+        rows = await connection.rows("claim", self._worker, lanes, self._limit, self._now, is_sure)
+        member, *times = rows[0][:3]
+        if member is None:
+            return Taken([])
+        claimed = [row[3:] for row in map(tuple, rows) if row[3] is not None]
         turns = {number: turn for turn, number in enumerate(lanes)}
         claimed.sort(key=lambda row: (turns[row[4]], -row[5], row[0]))
         deliveries = [await self._delivery(connection, row) for row in claimed]
-        return Taken(deliveries, min(times, default=None))
+        return Taken(deliveries, min((time for time in times if time is not None), default=None))
 
     async def _delivery(self, connection: Connection, row: tuple[int, int, int, bool, int, int, bytes]) -> Delivery:
         seq, token, deliveries, is_cancelled, lane, _, body = row
