@@ -54,7 +54,9 @@ async def test_no_more_calls_run_at_once_than_there_are_slots(opened: Open, kind
         task = bench.coloured("sleep")
         ids = [bench.give(task, 0.05) for _ in range(3 * slots)]
         outcomes = await bench.ended(*ids)
-        spans = [(o.usage.started_at, o.usage.started_at + o.usage.wall) for o in outcomes]
+        # On a busy machine those that waited for long are given back: another worker may have a free slot.
+        runs = [outcome.usage for outcome in outcomes if isinstance(outcome, Done) and outcome.usage]
+        spans = [(usage.started_at, usage.started_at + usage.wall) for usage in runs]
         most = max(sum(begun <= at < ended for begun, ended in spans) for at, _ in spans)
         assert most == slots
 

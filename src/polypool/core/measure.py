@@ -102,7 +102,11 @@ class Tally(msgspec.Struct, array_like=True):
         self._extend(usage.started_at, usage.started_at + usage.wall)
 
     def _extend(self, start: float, end: float) -> None:
-        """Count the part of a run that came after all earlier ones had ended; exact if added as they end."""
+        """Count the part of a run that came after all earlier ones had ended.
+
+        Runs are added as they end, so of a long one during which a short one ended only the rest counts: an estimate
+        from below where a task's runs are of very different lengths, exact where they do not overlap.
+        """
         before = self.last_end
         if before is None or end > before:
             self.busy += end - (start if before is None or start > before else before)
