@@ -4,7 +4,7 @@ Pools are made of real processes: one crew serves a whole module, each test has 
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from polypool.pools.pool import Limits
 from tests.conformance.pool_seen import HERE, Bench, Open, Seen, until
 from tests.conformance.scene import Clock, Scene
 from tests.engines import redis
+from tests.engines.postgres import drop_schema, empty_schema, server_url
 
-ENGINES = ["memory", "sqlite", "redis"]
+ENGINES = ["memory", "sqlite", "redis", "postgres"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,6 +51,13 @@ def opened(crew: Crew) -> Open:
     return open_pool
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    with server_url() as url:
+        yield url
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -58,7 +66,12 @@ def clock() -> Clock:
 @pytest.fixture(params=ENGINES)
 async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> AsyncIterator[Scene]:
     """An open engine with nothing in it, on a clock that stands."""
-    urls = {"memory": lambda: "memory://", "sqlite": lambda: f"sqlite:///{tmp_path}/tasks.db", "redis": redis.fresh_url}
+    urls = {
+        "memory": lambda: "memory://",
+        "sqlite": lambda: f"sqlite:///{tmp_path}/tasks.db",
+        "redis": redis.fresh_url,
+        "postgres": lambda: empty_schema(request.getfixturevalue("postgres")),
+    }
     made = Scene(urls[request.param](), clock)
     traits = made.engine.broker.traits
     for marker in request.node.iter_markers("needs"):
@@ -69,3 +82,5 @@ async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) ->
     await made.engine.broker.close()
     if request.param == "redis":
         redis.clean(made.url)
+    if request.param == "postgres":
+        drop_schema(made.url)

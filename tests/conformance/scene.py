@@ -11,13 +11,14 @@ import msgspec
 
 from polypool.brokers.memory import MemoryEngine
 from polypool.brokers.open import open_engine
+from polypool.brokers.postgres.engine import PostgresEngine
 from polypool.core.decide import decide
 from polypool.core.event import Event
 from polypool.core.message import Delivery, Lane, Message, Policy
 from polypool.core.outcome import Done, Lost, Outcome, Settlement
 from polypool.core.port import Engine
 from polypool.core.report import Heartbeat, Orders
-from tests.engines import redis
+from tests.engines import postgres, redis
 
 LANE = Lane("default", "threads")
 LEASE = 6.0
@@ -59,6 +60,9 @@ class Scene:
             return
         if self.url.startswith("redis:"):
             redis.spoil(self.url, id)
+            return
+        if isinstance(self.engine, PostgresEngine):
+            postgres.execute(self.url, "UPDATE task SET body = '\\xc1' WHERE id = $1", id)
             return
         with sqlite3.connect(Path(self.url.removeprefix("sqlite:///"))) as connection:
             connection.execute("UPDATE task SET body = x'c1' WHERE id = ?", [id])

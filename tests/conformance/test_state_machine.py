@@ -14,6 +14,7 @@ from polypool.core.message import Delivery, Policy
 from polypool.core.outcome import Cancelled, Dead, Deferred, Done, Failed, Failure, Lost, Outcome, Retry
 from polypool.core.report import Search
 from tests.conformance.scene import LEASE, Clock, Scene, message
+from tests.engines.postgres import drop_schema, empty_schema
 
 WORKERS = ["w1", "w2"]
 NAMES = [f"m{n}" for n in range(6)]
@@ -233,6 +234,23 @@ class MemoryMachine(EngineMachine):
 
 class SqliteMachine(EngineMachine):
     url = "sqlite:///{}/tasks.db?busy_timeout=1"
+
+
+class PostgresMachine(EngineMachine):
+    server = ""
+
+    async def _open(self) -> None:
+        self.url = empty_schema(self.server)
+        await super()._open()
+
+    def teardown(self) -> None:
+        super().teardown()
+        drop_schema(self.url)
+
+
+def test_no_order_of_events_tells_postgres_from_the_model(postgres: str) -> None:
+    PostgresMachine.server = postgres
+    test_no_order_of_events_tells_an_engine_from_the_model(PostgresMachine, 15)
 
 
 @pytest.mark.parametrize(("machine", "runs"), [(MemoryMachine, 150), (SqliteMachine, 60)])

@@ -15,7 +15,8 @@ def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
 
     `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
     `?synchronous=full` and `?busy_timeout=SECONDS`; `redis://`, `rediss://` and `unix://` as redis-py reads them, with
-    `?prefix=NAME` and `?timeout=SECONDS` beside. ConfigurationError for anything else.
+    `?prefix=NAME` and `?timeout=SECONDS` beside; `postgresql://user:password@host/database` (its options are in
+    docs/postgres.md). ConfigurationError for anything else.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in _OPENERS:
@@ -25,6 +26,19 @@ def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
             "(for a file: sqlite:///tasks.db)"
         )
     return _OPENERS[scheme](url, clock)
+
+
+async def migrate_engine(url: str) -> str:
+    """Bring an engine's tables up to date; what was done, in words. Only PostgreSQL's are not made by themselves."""
+    scheme = url.partition("://")[0]
+    if scheme not in ("postgres", "postgresql"):
+        open_engine(url)
+        return f"nothing to do: a {scheme}:// engine keeps its own tables up to date"
+    _open_postgres(url, time.time)
+    from polypool.brokers.postgres.migrate import migrate
+
+    before, after = await migrate(url)
+    return f"already up to date (version {after})" if before == after else f"migrated from version {before} to {after}"
 
 
 def _open_memory(url: str, clock: Clock) -> Engine:
@@ -67,10 +81,24 @@ def _open_redis(url: str, clock: Clock) -> Engine:
     return RedisEngine(Options.parse(url), clock)
 
 
+def _open_postgres(url: str, clock: Clock) -> Engine:
+    try:
+        from polypool.brokers.postgres.engine import PostgresEngine
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise MissingExtra(
+            "a postgresql:// broker needs the package asyncpg; install it: pip install 'polypool[postgres]'"
+        ) from None
+    return PostgresEngine(url, clock)
+
+
 _OPENERS: dict[str, Callable[[str, Clock], Engine]] = {
     "memory": _open_memory,
-    "sqlite": _open_sqlite,
+    "postgres": _open_postgres,
+    "postgresql": _open_postgres,
     "redis": _open_redis,
     "rediss": _open_redis,
+    "sqlite": _open_sqlite,
     "unix": _open_redis,
 }

@@ -18,6 +18,7 @@ COMMANDS = {
     "result": "what became of one task",
     "dead": "the dead letters: look, requeue, purge",
     "purge": "throw away what waits in a queue",
+    "migrate": "make or update the tables of a PostgreSQL engine",
     "check": "whether an app can start here, and what to do if not",
 }
 

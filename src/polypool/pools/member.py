@@ -183,7 +183,8 @@ class Member:
                 self.is_recalling = False
                 back = [self.held.pop(number) for number in numbers if number in self.held]
                 self._home.returned(self, back)
-            case Ready():
+            case Ready(pid):
+                self.pid = pid
                 if self.stage is Stage.STARTING:
                     self.stage, self.was_ready = Stage.READY, True
                     self._home.became_ready(self)

@@ -51,7 +51,13 @@ class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
 
 
 class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
-    """Child to supervisor: the lifespan is entered, calls may come."""
+    """Child to supervisor: the lifespan is entered, calls may come.
+
+    With its pid: the template's word of it travels by another socket and may come later, and a child that runs calls
+    must be one that can be killed.
+    """
+
+    pid: int
 
 
 class Unfit(msgspec.Struct, frozen=True, array_like=True, tag="unfit"):

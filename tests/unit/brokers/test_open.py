@@ -36,9 +36,9 @@ async def test_four_slashes_name_a_file_from_the_root(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("redis://localhost", "there are memory://, sqlite://"),
+        ("oracle://localhost", "there are memory://, "),
         ("tasks.db", "sqlite:///tasks.db"),
-        ("", "there are memory://, sqlite://"),
+        ("", "there are memory://, "),
         ("memory://shared", "write memory://"),
         ("sqlite://tasks.db", "three slashes"),
         ("sqlite://", "three slashes"),

@@ -85,7 +85,7 @@ def _serve(right: Birthright, end: Any, page: Page, outbox: Outbox, app: Applica
     native.start_thread(outbox.write)
     native.start_thread(inbox.read)
     leave = _enter(app, invoker, runner)
-    outbox.put(Ready())
+    outbox.put(Ready(os.getpid()))
     try:
         executor.serve()
     finally:

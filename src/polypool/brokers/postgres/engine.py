@@ -1,0 +1,26 @@
+"""The PostgreSQL engine: four ports around one connection for work and one for listening."""
+
+import time
+from collections.abc import Callable
+
+from polypool.brokers.postgres.bell import Bell
+from polypool.brokers.postgres.broker import PostgresBroker
+from polypool.brokers.postgres.bus import PostgresBus
+from polypool.brokers.postgres.inspector import PostgresInspector
+from polypool.brokers.postgres.results import PostgresResults
+from polypool.brokers.postgres.session import Session
+from polypool.brokers.postgres.watch import Watch
+
+
+class PostgresEngine:
+    """What `postgresql://…` opens."""
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        session = Session(url, clock)
+        self.place = session.server
+        bell = Bell(session)
+        watch = Watch(bell)
+        self.broker = PostgresBroker(session, bell)
+        self.results = PostgresResults(session, watch)
+        self.bus = PostgresBus(session, watch)
+        self.inspector = PostgresInspector(session)

@@ -1,0 +1,31 @@
+-- Hand the first messages of some lanes to a worker: each take raises the token and the delivery count.
+-- Tables: live, task, worker. $1 the worker's name, $2 lanes in the order to empty them, $3 how many, $4 now, $5 whether to
+-- do so though a delay or a lease has ended, whose messages may have to go first.
+-- Result: rows of the worker's number (null: not alive), the next times at which a delay and a lease end, and a claimed
+-- message (nulls: none): seq, token, deliveries, is cancelled, lane, priority, body. Locked rows are passed over, so no two
+-- workers get the same.
+WITH next AS MATERIALIZED (
+    SELECT (SELECT id FROM polypool.worker WHERE name = $1 AND NOT is_dead AND lease_until > $4::float8) AS worker,
+           (SELECT min(due) FROM polypool.live WHERE state = 'scheduled') AS due,
+           (SELECT min(lease_until) FROM polypool.worker WHERE NOT is_dead) AS lease_end
+), claimed AS (
+    UPDATE polypool.live
+    SET state = 'running', worker = (SELECT worker FROM next), token = token + 1, deliveries = deliveries + 1
+    WHERE ctid = ANY (ARRAY(
+        SELECT picked.place
+        FROM next, unnest($2::integer[]) WITH ORDINALITY AS wanted (lane, turn)
+        CROSS JOIN LATERAL (
+            SELECT ctid AS place FROM polypool.live
+            WHERE state = 'queued' AND live.lane = wanted.lane
+            ORDER BY priority DESC, seq
+            LIMIT $3::bigint
+            FOR UPDATE SKIP LOCKED
+        ) AS picked
+        WHERE next.worker IS NOT NULL
+          AND ($5::boolean OR ((next.due > $4::float8) IS NOT FALSE AND next.lease_end > $4::float8))
+        LIMIT $3::bigint))
+    RETURNING seq, token, deliveries, is_cancelled, lane, priority
+)
+SELECT next.worker, next.due, next.lease_end, claimed.seq, token, deliveries, is_cancelled, lane, priority,
+       (SELECT body FROM polypool.task WHERE task.seq = claimed.seq)
+FROM next LEFT JOIN claimed ON true
