@@ -77,7 +77,7 @@ class Polypool:
         self._defaults = defaults_of(f"Polypool({name!r})", defaults)
         self._tasks: dict[str, Task[..., Any, Any]] = {}
         self.tasks: Mapping[str, Task[..., Any, Any]] = types.MappingProxyType(self._tasks)
-        self._client = ClientLine(self._make_engine)
+        self._client = ClientLine(self._make_engine, reopens=isinstance(self.broker, str))
         self.outlet = Outlet(self._client, self.tasks)
 
     @overload
