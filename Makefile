@@ -33,6 +33,7 @@ demo: $(STAMP) ## run the scan example from end to end
 	$(BIN)/python -m examples.scan.demo
 
 test: $(STAMP) ## run all four rooms of tests: unit, conformance, rules, whole
+	$(BIN)/python -m tests.engines
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST) $(FAST_ROOMS)
 	$(if $(WHOLE_ROOM),$(BIN)/python -m pytest $(SERIAL) $(PYTEST) $(WHOLE_ROOM))
 

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 
 from polypool.brokers.postgres.options import Options
+from tests.engines.debian import install
 
 VARIABLE = "POLYPOOL_TEST_POSTGRES"
 ADVICE = f"""no PostgreSQL server to test against:
@@ -78,7 +79,7 @@ class Server:
 @contextlib.contextmanager
 def private_server() -> Iterator[Server]:
     """A server of the caller's own, to be stopped and started at will."""
-    binaries = _installed() or _install()
+    binaries = programs()
     with tempfile.TemporaryDirectory(prefix="polypool-postgres-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         server = Server(binaries, Path(folder))
@@ -124,6 +125,17 @@ def execute(url: str, sql: str, *arguments: Any) -> list[Any]:
         return thread.submit(asyncio.run, run()).result()
 
 
+def programs() -> Path:
+    """The folder with a server's programs, installed first if need be."""
+    found = _installed()
+    if found is None:
+        said = install("postgresql")
+        found = _installed()
+        if found is None:
+            raise RuntimeError(f"{ADVICE}\n\napt-get said:\n{said[-2000:]}" if said else ADVICE)
+    return found
+
+
 def _installed() -> Path | None:
     """The folder with the newest server's programs."""
     folders = sorted(
@@ -132,30 +144,6 @@ def _installed() -> Path | None:
     found = shutil.which("initdb")
     folders += [Path(found).resolve().parent, Path(found).parent] if found else []
     return next((one for one in folders if all((one / name).exists() for name in ("initdb", "postgres"))), None)
-
-
-def _install() -> Path:
-    apt = shutil.which("apt-get")
-    if apt is None or os.geteuid() != 0:
-        raise RuntimeError(ADVICE)
-    refusal = Path("/usr/sbin/policy-rc.d")  # keeps the package from starting a server of the system's
-    is_ours = not refusal.exists()
-    if is_ours:
-        refusal.write_text("#!/bin/sh\nexit 101\n")
-        refusal.chmod(0o755)
-    try:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
-            ended = subprocess.run(
-                [apt, *command], env=environment, capture_output=True, text=True, timeout=600, check=False
-            )
-        found = _installed()
-        if found is None:
-            raise RuntimeError(f"{ADVICE}\n\napt-get said:\n{(ended.stdout + ended.stderr)[-2000:]}")
-        return found
-    finally:
-        if is_ours:
-            refusal.unlink()
 
 
 def _free_port() -> int:

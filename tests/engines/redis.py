@@ -20,6 +20,7 @@ from pathlib import Path
 import redis
 
 from polypool.brokers.redis.record import LENGTH as HEADER
+from tests.engines.debian import install
 
 VARIABLE = "POLYPOOL_TEST_REDIS"
 
@@ -125,30 +126,17 @@ def spoil(at: str, id: str) -> None:
 @functools.cache
 def program() -> str:
     """Where redis-server is, installed first if need be."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install()
-        found = shutil.which("redis-server")
+    found = _found()
+    if found is None:
+        install("redis-server")
+        found = _found()
     if found is None:
         raise RuntimeError(_MISSING)
     return found
 
 
-def _install() -> None:
-    """Debian's package, without starting its service."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    is_ours = not policy.exists()
-    if is_ours:
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-    try:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": 300}
-        subprocess.run(["apt-get", "update"], check=False, **quiet)  # type: ignore[call-overload]
-        words = ["apt-get", "install", "-y", "--no-install-recommends", "redis-server"]
-        subprocess.run(words, check=False, **quiet)  # type: ignore[call-overload]
-    finally:
-        if is_ours:
-            policy.unlink()
+def _found() -> str | None:
+    return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 def _free_port() -> int:
