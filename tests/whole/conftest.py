@@ -1,5 +1,6 @@
 """A folder with the `marks` app in it, and that app loaded as a client would."""
 
+import contextlib
 import importlib.util
 import shutil
 import sys
@@ -9,9 +10,27 @@ from types import ModuleType
 
 import pytest
 
+from tests.engines import postgres, redis
+
 
 @pytest.fixture
-def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of the engine that the app uses: a file beside it, or what a test asks for by `parametrize(indirect)`."""
+    kind = getattr(request, "param", "sqlite")
+    with contextlib.ExitStack() as closing:
+        if kind == "redis":
+            url = redis.fresh_url()
+            closing.callback(redis.clean, url)
+        elif kind == "postgres":
+            url = postgres.empty_schema(closing.enter_context(postgres.server_url()))
+        else:
+            url = "sqlite:///marks.db"
+        monkeypatch.setenv("MARKS_BROKER", url)
+        yield url
+
+
+@pytest.fixture
+def marks(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module `marks` of this test's own folder, which is also the current one."""
     shutil.copy(Path(__file__).with_name("marks.py"), tmp_path / "marks.py")
     monkeypatch.chdir(tmp_path)
@@ -21,3 +40,4 @@ def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     monkeypatch.setitem(sys.modules, "marks", module)
     spec.loader.exec_module(module)
     yield module
+    module.app.close()

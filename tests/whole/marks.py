@@ -13,7 +13,7 @@ from pathlib import Path
 
 from polypool import Polypool, current
 
-app = Polypool("marks", broker="sqlite:///marks.db")
+app = Polypool("marks", broker=os.environ.get("MARKS_BROKER", "sqlite:///marks.db"))
 MARKS = "marks.txt"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import psutil
+import pytest
 
 from tests.whole.workers import WorkerProcess, until, worker
 
@@ -19,7 +20,10 @@ EVERY = 100
 """Tasks that must end between two kills, so that the queue lasts until the last one."""
 
 
-def test_everything_sent_ends_once_while_children_and_workers_are_killed(marks: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "redis", "postgres"], indirect=True)
+def test_everything_sent_ends_once_while_children_and_workers_are_killed(
+    engine: str, marks: ModuleType, tmp_path: Path
+) -> None:
     dice = random.Random(7)
     tasks = [(dice.choice([marks.nap, marks.doze, marks.grind]), (0.02,)) for _ in range(TASKS)]
     group = marks.app.send_many(tasks, progress=False)
@@ -41,7 +45,7 @@ def test_everything_sent_ends_once_while_children_and_workers_are_killed(marks: 
     assert reruns > 0, "nothing was cut: the test proves nothing"
     # A run that was cut before its end is a rerun's reason; one cut between its end and its settling is, too.
     assert sum(begun.values()) - sum(ended.values()) <= reruns
-    assert left_over(tmp_path) == []
+    assert left_over(tmp_path, engine) == []
 
 
 def kill_one_child(running: WorkerProcess, dice: random.Random) -> None:
@@ -53,12 +57,12 @@ def kill_one_child(running: WorkerProcess, dice: random.Random) -> None:
     victim.wait(10)
 
 
-def left_over(folder: Path) -> list[object]:
+def left_over(folder: Path, engine: str) -> list[object]:
     """What still stands in lanes or dead letters."""
     found: list[object] = []
     for command in (["queues"], ["dead", "list"]):
         told = subprocess.run(
-            [sys.executable, "-m", "polypool.cli.main", *command, "--broker", "sqlite:///marks.db", "--json"],
+            [sys.executable, "-m", "polypool.cli.main", *command, "--broker", engine, "--json"],
             cwd=folder, capture_output=True, check=True, text=True,
         )  # fmt: skip
         found += [row for rows in json.loads(told.stdout).values() if isinstance(rows, list) for row in rows]

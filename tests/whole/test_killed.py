@@ -73,6 +73,7 @@ def test_a_hard_timeout_kills_only_the_child_that_ran_it(marks: ModuleType, tmp_
         assert len(lost) == 1
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "redis", "postgres"], indirect=True)
 def test_a_worker_that_slept_past_its_lease_is_fenced_off_and_changes_nothing(
     marks: ModuleType, tmp_path: Path
 ) -> None:
