@@ -59,10 +59,9 @@ class Place:
             return Done(accepted) if is_inside else Pending(self._driver, self._after_send(accepted))
         if isinstance(ask, Await):
             return Pending(self._driver, self._awaited(ask))
-        reply = self._runner.answer(ask)
-        if isinstance(ask, Follow) and reply == Page():
-            return Done(error=self._not_yet([ask.id]))
-        return Done(reply)
+        if isinstance(ask, Follow):
+            return Pending(self._driver, self._followed(ask))
+        return Done(self._runner.answer(ask))
 
     def __enter__(self) -> Self:
         if self._app.lifespan is not None:
@@ -127,6 +126,15 @@ class Place:
         if not ended and (reason := self._not_yet(ask.ids)):
             raise reason
         return ended
+
+    def _followed(self, ask: Follow) -> Work[Page]:
+        page: Page = self._runner.answer(ask)
+        if page == Page():
+            yield from self._runner.run_due(self._raises)
+            page = self._runner.answer(ask)
+        if page == Page() and (reason := self._not_yet([ask.id])):
+            raise reason
+        return page
 
     def _advanced(self, seconds: float) -> Work[None]:
         until = self.now + seconds

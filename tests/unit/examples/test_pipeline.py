@@ -20,10 +20,6 @@ from tests.unit.examples.serving import served
 
 COFFEE = CATALOGUE[0]
 
-follows_inside_a_task = pytest.mark.xfail(
-    reason="run_in_place cannot yet follow the events of a task inside another one", strict=False
-)
-
 
 @pytest.fixture
 async def provider(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
@@ -49,7 +45,6 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@follows_inside_a_task
 async def test_a_photo_is_named_answered_from_the_rules_and_rewarded(provider: str, folder: Path) -> None:
     photo = folder / "photo.jpg"
     photo.write_bytes(as_taken(COFFEE, seed=1))
@@ -62,7 +57,6 @@ async def test_a_photo_is_named_answered_from_the_rules_and_rewarded(provider: s
     assert [sent.pool for sent in place.sent] == ["asyncio", *STAGES.values()]
 
 
-@follows_inside_a_task
 async def test_a_user_sees_each_stage_then_the_words_then_the_end(provider: str, client: httpx.AsyncClient) -> None:
     async with run_in_place(app):
         sent = await client.post("/scans", content=as_taken(COFFEE, seed=2), headers={"content-type": "image/jpeg"})
