@@ -129,9 +129,9 @@ class Stand:
     def marked(self) -> marks.Seen:
         return marks.seen(self.folder)
 
-    def wait_marked(self, count: int, within: float, worker: WorkerProcess) -> marks.Seen:
+    def wait_marked(self, count: int, within: float, worker: WorkerProcess, every: float = 0.02) -> marks.Seen:
         """Until so many tasks ended."""
-        until(lambda: self.marked().count >= count, f"{count:,} tasks to end", within, worker)
+        until(lambda: self.marked().count >= count, f"{count:,} tasks to end", within, worker, every)
         return self.marked()
 
     def runs(self) -> list[Run]:

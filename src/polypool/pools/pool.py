@@ -74,13 +74,20 @@ class ChildPool:
         await asyncio.wait_for(asyncio.shield(self._staff.first_ready), timeout)
 
     def free(self) -> int:
-        """How many more calls it can take now: free slots, and about 50 ms of measured work ahead."""
+        """How many more calls it can take now: free slots, and about 50 ms of measured work ahead.
+
+        What is held ahead is filled up once half of it is used, so that short work is taken in batches at any rate.
+        """
         if self._is_stopping:
             return 0
         concurrency = self._spec.concurrency
         room = concurrency + self._pace.allowance(concurrency)
-        free = sum(max(0, room - len(member.held)) for member in self._staff.ready)
-        return max(0, free - len(self._waiting) - len(self._quarantine))
+        ready = self._staff.ready
+        free = sum(max(0, room - len(member.held)) for member in ready) - len(self._waiting) - len(self._quarantine)
+        ahead_by_half = (room - concurrency) * len(ready) // 2
+        if free <= ahead_by_half and all(member.free <= 0 for member in ready):
+            return 0  # every slot is busy, with work at hand: ask for several at once, a little later
+        return max(0, free)
 
     def run(self, deliveries: Sequence[Delivery]) -> None:
         """Begin calls; each ends with `PoolWatcher.ended`."""
