@@ -15,6 +15,7 @@ from polypool.cli.table import Block, Note, Row, Table, columns
 from polypool.core.error import PolypoolError
 from polypool.core.manifest import Manifest, TaskSpec
 from polypool.core.port import Traits
+from polypool.core.settings import without_password
 from polypool.observe.fitness import Check, fitness
 from polypool.observe.words import span
 
@@ -36,7 +37,11 @@ def check(target: str, broker: str | None, is_json: bool) -> int:
     checks = [engine, *fitness(manifest, traits, lambda package: find_spec(package) is not None)]
     is_fit = all(each.verdict != "wrong" for each in checks)
     if is_json:
-        click.echo(as_json(Checked(manifest.app, url, is_fit, tuple(checks), tuple(map(_seen, manifest.tasks)))))
+        click.echo(
+            as_json(
+                Checked(manifest.app, without_password(url), is_fit, tuple(checks), tuple(map(_seen, manifest.tasks)))
+            )
+        )
     else:
         print_blocks(_blocks(target, manifest, checks, is_fit))
     return 0 if is_fit else FAILED
@@ -48,7 +53,7 @@ async def _reach(url: str) -> tuple[Check, Traits | None]:
         return Check("engine", "wrong", f"{url} lives inside one process, a worker cannot reach it", change), None
     try:
         async with opened(url, creates=True) as engine:
-            return Check("engine", "ok", f"{url} answers"), engine.broker.traits
+            return Check("engine", "ok", f"{without_password(url)} answers"), engine.broker.traits
     except PolypoolError as error:
         found, _, change = str(error).partition("\n")
         return Check("engine", "wrong", found, change), None

@@ -13,6 +13,7 @@ import msgspec
 from polypool.cli.engine import opened, url_of
 from polypool.cli.table import Block, drawn, plain
 from polypool.core.port import Engine
+from polypool.core.settings import without_password
 
 T = TypeVar("T")
 EVERY = 2.0
@@ -26,6 +27,11 @@ class Looking(msgspec.Struct, frozen=True):
     is_json: bool = False
     every: float | None = None
     """Seconds between two looks; None looks once."""
+
+    @property
+    def engine(self) -> str:
+        """The URL as it may be shown."""
+        return without_password(self.url)
 
 
 def looking(takes_app: bool = True, can_watch: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

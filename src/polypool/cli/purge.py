@@ -26,11 +26,11 @@ def purge(to: Looking, queue: str, task: str | None, yes: bool) -> None:
             waiting = await _waiting(engine, queue)
             if waiting and not yes:
                 what = f"messages of {task} among {waiting:,}" if task else f"{waiting:,} messages"
-                click.confirm(f"Delete the {what} waiting in {queue!r} of {to.url}?", abort=True, err=True)
+                click.confirm(f"Delete the {what} waiting in {queue!r} of {to.engine}?", abort=True, err=True)
             return await engine.inspector.act("purge", Search(queue=queue, task=task)) if waiting else 0
 
     count = asyncio.run(run())
-    click.echo(as_json(Moved(to.url, count)) if to.is_json else f"{count:,} deleted from {queue}")
+    click.echo(as_json(Moved(to.engine, count)) if to.is_json else f"{count:,} deleted from {queue}")
 
 
 async def _waiting(engine: Engine, queue: str) -> int:

@@ -17,6 +17,6 @@ def queues(to: Looking) -> None:
     """Show how much waits, is scheduled and runs in each lane: a queue has one lane for each pool kind."""
 
     async def read(engine: Engine) -> Queues:
-        return Queues(to.url, time.time(), tuple(map(lane_seen, await engine.inspector.lanes())))
+        return Queues(to.engine, time.time(), tuple(map(lane_seen, await engine.inspector.lanes())))
 
     look(to, read, lambda seen: [lane_table(seen.queues, seen.at)])

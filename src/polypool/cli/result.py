@@ -38,7 +38,7 @@ def result(to: Looking, id: str, wait: float | None) -> int:
         record = (await engine.results.read([id]))[0]
         if record is None:
             raise ResultUnknown(
-                f"nothing is known of a task {id!r} in {to.url}\n"
+                f"nothing is known of a task {id!r} in {to.engine}\n"
                 "It was never sent to this engine, was purged, or its result's time to live is over.",
                 task_id=id,
             )

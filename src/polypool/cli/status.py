@@ -28,7 +28,7 @@ def status(to: Looking) -> None:
         tallies = await engine.inspector.tallies()
         alive = [pool for worker in workers if worker.is_alive for pool in worker.heartbeat.pools]
         return Status(
-            engine=to.url,
+            engine=to.engine,
             at=time.time(),
             workers=tuple(map(worker_seen, workers)),
             queues=tuple(map(lane_seen, await engine.inspector.lanes())),

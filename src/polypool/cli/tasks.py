@@ -23,7 +23,7 @@ def tasks(to: Looking) -> None:
         workers = await engine.inspector.workers()
         tallies = await engine.inspector.tallies()
         alive = [pool for worker in workers if worker.is_alive for pool in worker.heartbeat.pools]
-        return Tasks(to.url, time.time(), tuple(map(figures, tallies)), tuple(advise(tallies, pools=alive)))
+        return Tasks(to.engine, time.time(), tuple(map(figures, tallies)), tuple(advise(tallies, pools=alive)))
 
     look(to, read, lambda seen: [full_task_table(seen.tasks), *(advice_notes(seen.advice) or [_no_advice(seen)])])
 

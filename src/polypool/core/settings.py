@@ -2,6 +2,7 @@
 
 import os
 import re
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -76,6 +77,15 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     name: str | None = None
     directory: str = "."
     """Where MODULE is looked for first."""
+
+
+def without_password(url: str) -> str:
+    """An engine's URL as it may be shown: in logs, tables and errors."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    name, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{name.partition(':')[0]}@{host}"))
 
 
 def available_cpus() -> int:

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from polypool.core.error import ConfigurationError
+from polypool.core.settings import without_password
 
 _WORDS = {"yes": True, "no": False}
 _OURS = ("schema", "migrate", "pooled", "poll", "connect_timeout", "synchronous_commit")
@@ -49,11 +50,8 @@ class Options(msgspec.Struct, frozen=True):
 
 
 def shown(url: str) -> str:
-    """A URL without its password, for messages."""
-    parts = urlsplit(url)
-    name, at, host = parts.netloc.rpartition("@")
-    user = name.partition(":")[0]
-    return urlunsplit((parts.scheme, f"{user}{at}{host}", parts.path, "", ""))
+    """Where a URL leads: without its password and options."""
+    return without_password(url).partition("?")[0]
 
 
 def _seconds(url: str, name: str, value: str) -> float:

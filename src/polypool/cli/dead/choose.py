@@ -9,6 +9,7 @@ import click
 from polypool.cli.engine import opened
 from polypool.core.error import ConfigurationError, ResultUnknown
 from polypool.core.report import Action, Search
+from polypool.core.settings import without_password
 
 
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,7 +37,7 @@ def act(url: str, action: Action, search: Search, confirm: bool = False) -> int:
     async def run() -> int:
         async with opened(url) as engine:
             if confirm:
-                click.confirm(f"Delete {_named(search)} from {url} for good?", abort=True, err=True)
+                click.confirm(f"Delete {_named(search)} from {without_password(url)} for good?", abort=True, err=True)
             count = await engine.inspector.act(action, search)
             if search.ids and not count:
                 raise none_such(search.ids, url)
@@ -47,7 +48,7 @@ def act(url: str, action: Action, search: Search, confirm: bool = False) -> int:
 
 def none_such(ids: tuple[str, ...] | list[str], url: str) -> ResultUnknown:
     named = f"no dead letter has the id {ids[0]!r}" if len(ids) == 1 else "no dead letter has any of these ids"
-    return ResultUnknown(f"{named} in {url}\nSee `polypool dead list`.")
+    return ResultUnknown(f"{named} in {without_password(url)}\nSee `polypool dead list`.")
 
 
 def _named(search: Search) -> str:

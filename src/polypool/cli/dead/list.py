@@ -23,7 +23,7 @@ def list(to: Looking, queue: str | None, task: str | None, limit: int) -> None:
     search = Search(dead=True, queue=queue, task=task, limit=limit)
 
     async def read(engine: Engine) -> Letters:
-        return Letters(to.url, tuple(map(letter, await engine.inspector.find(search))))
+        return Letters(to.engine, tuple(map(letter, await engine.inspector.find(search))))
 
     look(to, read, lambda seen: [_table(seen, time.time())])
 

@@ -14,4 +14,4 @@ from polypool.cli.look import Looking, as_json, looking
 def purge(to: Looking, ids: tuple[str, ...], yes: bool, **of: object) -> None:
     """Delete dead letters for good: all of them unless some are chosen. Asks before, unless --yes is said."""
     count = act(to.url, "purge", chosen(ids, **of), confirm=not yes)  # type: ignore[arg-type]
-    click.echo(as_json(Moved(to.url, count)) if to.is_json else f"{count:,} deleted")
+    click.echo(as_json(Moved(to.engine, count)) if to.is_json else f"{count:,} deleted")

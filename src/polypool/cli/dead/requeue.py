@@ -16,4 +16,4 @@ def requeue(to: Looking, ids: tuple[str, ...], task: str | None, queue: str | No
     if not (ids or task or queue or everything):
         raise ConfigurationError("which dead letters? name ids, or say --task NAME, --queue NAME or --all")
     count = act(to.url, "requeue", chosen(ids, task, queue, everything))
-    click.echo(as_json(Moved(to.url, count)) if to.is_json else f"{count:,} requeued")
+    click.echo(as_json(Moved(to.engine, count)) if to.is_json else f"{count:,} requeued")

@@ -19,8 +19,8 @@ def show(to: Looking, id: str) -> None:
     async def read(engine: Engine) -> Letters:
         found = await engine.inspector.find(Search(dead=True, ids=(id,)))
         if not found:
-            raise none_such([id], to.url)
-        return Letters(to.url, tuple(map(letter, found)))
+            raise none_such([id], to.engine)
+        return Letters(to.engine, tuple(map(letter, found)))
 
     look(to, read, lambda seen: [block for each in seen.dead for block in _blocks(each)])
 
