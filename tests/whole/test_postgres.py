@@ -1,6 +1,5 @@
 """Real workers on a real PostgreSQL server: killed, cut off, and served from a patched process."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -25,10 +24,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def app(marks: ModuleType, server: Server, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The `marks` app on a schema of its own."""
-    source = Path("marks.py")
     url = empty_schema(server.url)
-    source.write_text(source.read_text().replace("sqlite:///marks.db", url))
-    importlib.invalidate_caches()
+    monkeypatch.setenv("MARKS_BROKER", url)
     monkeypatch.setattr(marks.app, "broker", url)
     return marks
 
