@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from polypool.brokers.memory.store import Store
-from polypool.core.codec import encode
-from polypool.core.error import MessageTooLarge
+from polypool.brokers.stored import encoded
 from polypool.core.event import Event, Page, Record, cursor
 from polypool.core.lifecycle import WAITING, State
 from polypool.core.measure import Tally
@@ -46,13 +45,7 @@ class MemoryEngine:
 
     async def put(self, messages: Sequence[Message]) -> list[bool]:
         now = self._swept()
-        bodies = [encode(message) for message in messages]
-        for message, body in zip(messages, bodies, strict=True):
-            if len(body) > self.traits.max_message_bytes:
-                raise MessageTooLarge(
-                    f"task {message.id} is {len(body)} bytes; this engine takes {self.traits.max_message_bytes}: "
-                    "send a reference to the data instead"
-                )
+        bodies = encoded(messages, self.traits)
         self._ring()
         return [self.store.add(message, body, now) for message, body in zip(messages, bodies, strict=True)]
 

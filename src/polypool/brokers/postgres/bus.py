@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from polypool.brokers.postgres.pile import Pile
-from polypool.brokers.postgres.rows import record, told
+from polypool.brokers.postgres.rows import told
 from polypool.brokers.postgres.session import Connection, Session
 from polypool.brokers.postgres.watch import Watch
+from polypool.brokers.stored import record
 from polypool.core.codec import encode
 from polypool.core.event import Event, Page, cursor
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from polypool.brokers.postgres.rows import Ending, told
+from polypool.brokers.postgres.rows import told
 from polypool.brokers.postgres.session import Connection
+from polypool.brokers.stored import Ending
 from polypool.core.codec import decode_message, encode
 from polypool.core.decide import type_name
 from polypool.core.lifecycle import State

@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
-from polypool.brokers.postgres.rows import EVERYTHING, decode_ending
+from polypool.brokers.postgres.rows import EVERYTHING
 from polypool.brokers.postgres.session import Connection, Session
+from polypool.brokers.stored import decode_ending
 from polypool.core.codec import decode_message
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally

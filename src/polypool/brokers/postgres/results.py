@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from polypool.brokers.postgres.pile import Pile
-from polypool.brokers.postgres.rows import record
 from polypool.brokers.postgres.session import Connection, Session
 from polypool.brokers.postgres.watch import Ticket, Watch
+from polypool.brokers.stored import record
 from polypool.core.event import Record
 
 READ_AT_ONCE, ASKED_AT_ONCE = 1000, 10_000

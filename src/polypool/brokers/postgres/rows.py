@@ -3,15 +3,10 @@
 from collections.abc import Iterable, Sequence
 from zlib import crc32
 
-import msgspec
-
+from polypool.brokers import stored
 from polypool.brokers.postgres.session import Connection, Session
-from polypool.core.codec import encode
-from polypool.core.error import MessageTooLarge, SendError
-from polypool.core.event import Record
-from polypool.core.lifecycle import State
+from polypool.core.error import SendError
 from polypool.core.message import Lane, Message
-from polypool.core.outcome import Failure, Usage
 from polypool.core.port import Traits
 
 TOLD_AT_ONCE = 900
@@ -20,40 +15,13 @@ EVERYTHING = "*"
 """Told instead of marks: look at all you wait for."""
 
 
-class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of a message that ended, beside its state."""
-
-    value: bytes | None
-    failure: Failure | None
-    ended_at: float
-    usage: Usage | None
-    attempt: int
-    sent_at: float
-
-
-decode_ending = msgspec.msgpack.Decoder(Ending).decode
-
-
-def record(id: str, state: str, task: str, is_dead: bool, ending: bytes | None) -> Record:
-    """A row as its waiters see it."""
-    if ending is None:
-        return Record(id, State(state), task)
-    kept = decode_ending(ending)
-    return Record(id, State(state), task, kept.value, kept.failure, kept.ended_at, kept.usage, is_dead)
-
-
 def encoded(messages: Iterable[Message], traits: Traits) -> list[tuple[Message, bytes]]:
     """Each message with its body. MessageTooLarge, or SendError for a name that PostgreSQL's text cannot hold."""
-    made = [(message, encode(message)) for message in messages]
-    for message, body in made:
-        if len(body) > traits.max_message_bytes:
-            raise MessageTooLarge(
-                f"task {message.id} is {len(body)} bytes; this engine takes {traits.max_message_bytes}: "
-                "send a reference to the data instead"
-            )
+    listed = list(messages)
+    for message in listed:
         if "\0" in message.id + message.task + message.queue + message.pool:
             raise SendError(f"task {message.id!r}: an id or a name with a NUL character cannot be stored; leave it out")
-    return made
+    return list(zip(listed, stored.encoded(listed, traits), strict=True))
 
 
 def mark(id: str) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from polypool.brokers.postgres.rows import Ending, Lanes, add, encoded, told
+from polypool.brokers.postgres.rows import Lanes, add, encoded, told
 from polypool.brokers.postgres.session import Connection
+from polypool.brokers.stored import Ending
 from polypool.core.codec import encode
 from polypool.core.message import Lane, Message
 from polypool.core.outcome import Again, Ended, Settlement

@@ -12,15 +12,8 @@ from polypool.brokers.redis.bell import Bell
 from polypool.brokers.redis.gather import Gather
 from polypool.brokers.redis.link import Link, Word
 from polypool.brokers.redis.membership import beat_words
-from polypool.brokers.redis.record import (
-    CANCELLED,
-    LENGTH,
-    Ending,
-    Words,
-    encoded,
-    header,
-    lane_name,
-)
+from polypool.brokers.redis.record import CANCELLED, LENGTH, Ending, Words, header, lane_name
+from polypool.brokers.stored import encoded
 from polypool.core.codec import decode_message, encode
 from polypool.core.decide import type_name
 from polypool.core.error import EngineUnreachable

@@ -1,18 +1,15 @@
 """How messages and endings stand in a key: the Python side of lua/record.lua."""
 
 import struct
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from polypool.core.codec import decode_message, encode
-from polypool.core.error import MessageTooLarge
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.message import Lane, Message
 from polypool.core.outcome import Ended, Failure, Settlement, Usage
-from polypool.core.port import Traits
 from polypool.core.report import TaskView
 
 _HEADER = struct.Struct(">cBhIIIIQddI")
@@ -129,18 +126,6 @@ def ending(settlement: Settlement, ended: Ended) -> bytes:
             message.pool,
         )
     )
-
-
-def encoded(messages: Sequence[Message], traits: Traits) -> list[bytes]:
-    """Each message's body. MessageTooLarge where one is."""
-    bodies = [encode(message) for message in messages]
-    for message, body in zip(messages, bodies, strict=True):
-        if len(body) > traits.max_message_bytes:
-            raise MessageTooLarge(
-                f"task {message.id} is {len(body)} bytes; this engine takes {traits.max_message_bytes}: "
-                "send a reference to the data instead"
-            )
-    return bodies
 
 
 def lane_name(lane: Lane) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from polypool.brokers.redis.link import Word
-from polypool.brokers.redis.record import DEAD, LETTERS, Words, encoded, ending
+from polypool.brokers.redis.record import DEAD, LETTERS, Words, ending
+from polypool.brokers.stored import encoded
 from polypool.core.codec import encode
 from polypool.core.outcome import Again, Ended, Settlement
 from polypool.core.port import Traits

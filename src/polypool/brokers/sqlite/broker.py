@@ -7,11 +7,12 @@ from polypool.brokers.sqlite import membership
 from polypool.brokers.sqlite.bell import Bell
 from polypool.brokers.sqlite.cancel import cancel
 from polypool.brokers.sqlite.database import Database
-from polypool.brokers.sqlite.rows import Lanes, add, encoded
+from polypool.brokers.sqlite.rows import Lanes, add
 from polypool.brokers.sqlite.settle import Settling
 from polypool.brokers.sqlite.take import Claim, Taken
 from polypool.brokers.sqlite.transaction import Recount, Ring, Transaction, query_json, to_json
 from polypool.brokers.sqlite.watch import Watch
+from polypool.brokers.stored import encoded
 from polypool.core.message import Delivery, Lane, Message
 from polypool.core.outcome import Settlement
 from polypool.core.port import Traits

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from polypool.brokers.sqlite.database import Database
-from polypool.brokers.sqlite.rows import record
 from polypool.brokers.sqlite.statements import SQL
 from polypool.brokers.sqlite.transaction import Packed, Ring, Transaction, one_moment, query
 from polypool.brokers.sqlite.watch import Watch
+from polypool.brokers.stored import record
 from polypool.core.codec import encode
 from polypool.core.event import Event, Page, cursor
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from polypool.brokers.sqlite.membership import forget
-from polypool.brokers.sqlite.rows import Ending
 from polypool.brokers.sqlite.transaction import Ring, Transaction, to_json
+from polypool.brokers.stored import Ending
 from polypool.core.codec import decode_message, encode
 from polypool.core.decide import type_name
 from polypool.core.lifecycle import State

@@ -7,9 +7,9 @@ import msgspec
 
 from polypool.brokers.sqlite.database import Database
 from polypool.brokers.sqlite.membership import forget
-from polypool.brokers.sqlite.rows import decode_ending
 from polypool.brokers.sqlite.statements import SQL
 from polypool.brokers.sqlite.transaction import Ring, Transaction, to_json
+from polypool.brokers.stored import decode_ending
 from polypool.core.codec import decode_message
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from polypool.brokers.sqlite.database import Database
-from polypool.brokers.sqlite.rows import INLINE, record
+from polypool.brokers.sqlite.rows import INLINE
 from polypool.brokers.sqlite.transaction import BATCH_ROWS, one_moment, query, to_json
 from polypool.brokers.sqlite.watch import Ticket, Watch
+from polypool.brokers.stored import record
 from polypool.core.event import Record
 
 LOOK_ANYWAY, LOOKED_AT_ANYWAY = 1.0, 1000

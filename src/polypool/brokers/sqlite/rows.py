@@ -2,53 +2,11 @@
 
 import sqlite3
 
-import msgspec
-
 from polypool.brokers.sqlite.transaction import Packed, Transaction, query
-from polypool.core.codec import encode
-from polypool.core.error import MessageTooLarge
-from polypool.core.event import Record
-from polypool.core.lifecycle import State
 from polypool.core.message import Lane, Message
-from polypool.core.outcome import Failure, Usage
-from polypool.core.port import Traits
 
 INLINE = 32 * 1024
 """Bodies and endings up to so many bytes are read a batch at a time, larger ones one by one."""
-
-
-class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of a message that ended, beside its state."""
-
-    value: bytes | None
-    failure: Failure | None
-    ended_at: float
-    usage: Usage | None
-    attempt: int
-    sent_at: float
-
-
-decode_ending = msgspec.msgpack.Decoder(Ending).decode
-
-
-def record(id: str, state: str, task: str, is_dead: bool, ending: bytes | None) -> Record:
-    """A row as its waiters see it."""
-    if not ending:
-        return Record(id, State(state), task)
-    kept = decode_ending(ending)
-    return Record(id, State(state), task, kept.value, kept.failure, kept.ended_at, kept.usage, is_dead)
-
-
-def encoded(messages: list[Message], traits: Traits) -> list[bytes]:
-    """Each message's body. MessageTooLarge where one is."""
-    bodies = [encode(message) for message in messages]
-    for message, body in zip(messages, bodies, strict=True):
-        if len(body) > traits.max_message_bytes:
-            raise MessageTooLarge(
-                f"task {message.id} is {len(body)} bytes; this engine takes {traits.max_message_bytes}: "
-                "send a reference to the data instead"
-            )
-    return bodies
 
 
 class Lanes:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from polypool.brokers.sqlite.rows import Ending, Lanes, add, encoded
+from polypool.brokers.sqlite.rows import Lanes, add
 from polypool.brokers.sqlite.transaction import Packed, Recount, Ring, Transaction, to_json
+from polypool.brokers.stored import Ending, encoded
 from polypool.core.codec import encode
 from polypool.core.message import Message
 from polypool.core.outcome import Again, Ended, Settlement
