@@ -47,10 +47,7 @@ def test_everything_sent_ends_once_while_children_and_workers_are_killed(
     found = marks.read(tmp_path)
     begun, ended = found["begin"], found["end"]
     assert len(begun) == len(ended) == TASKS
-    reruns = sum(begun.values()) - TASKS
-    assert reruns > 0, "nothing was cut: the test proves nothing"
-    # A run that was cut before its end is a rerun's reason; one cut between its end and its settling is, too.
-    assert sum(begun.values()) - sum(ended.values()) <= reruns
+    assert sum(begun.values()) > TASKS, "nothing was cut: the test proves nothing"
     assert left_over(tmp_path, engine) == []
 
 
