@@ -213,7 +213,7 @@ async def test_a_blocked_loop_is_reported_with_task_stack_and_seconds_within_two
             task, blocked_id, seconds, stack = bench.seen.blocks[0]
             assert (task, blocked_id) == ("block", id)
             assert 0.3 <= seconds < 2
-            assert "sum(range(1000))" in stack
+            assert ", in block\n" in stack
             assert "polypool/pools" not in stack
         else:
             assert bench.seen.blocks == []

@@ -51,11 +51,9 @@ class PostgresResults:
             if ended or left <= 0 or len(unknown) >= len(set(ids)):
                 return ended
             heard = await ticket.next(min(left, LOOK_ANYWAY))
-            if heard and not ticket.is_unsure:
-                unsure = list(ticket.changed)
-            else:
-                unsure = await self._ended(ids)
-            ticket.clear()
+            told, is_sure = list(ticket.changed), heard and not ticket.is_unsure
+            ticket.clear()  # before looking: what is told while we look counts for the next look
+            unsure = told if is_sure else await self._ended(ids)
 
     async def _ended(self, ids: Sequence[str]) -> list[str]:
         """Which of these there is something new to know of."""
