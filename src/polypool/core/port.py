@@ -1,6 +1,7 @@
 """The ports: what engines and pools must offer, as Protocols.
 
     Engine    Broker + Results + Bus + Inspector, opened from one URL (brokers/)
+    Backend   an Engine with Claims: it can stand behind one that only carries messages
     Line      one process's way to the engine (blocking.py in a client, pools/uplink.py in a child)
     Pool      calls run in child processes, seen from the supervisor (pools/pool.py)
     Executor  calls share one child process (pools/executors/)
@@ -32,6 +33,10 @@ class Traits(msgspec.Struct, frozen=True):
     delays: bool = True
     results: bool = True
     events: bool = True
+    transactions: bool = False
+    """`task.using(connection)` sends inside the caller's own transaction."""
+    needs_backend: bool = False
+    """Keeps no results itself: the app names a `backend=` beside it."""
     max_message_bytes: int = 16 * 1024 * 1024
 
 
@@ -99,6 +104,30 @@ class Bus(Protocol):
         and all of its events are delivered."""
 
 
+class Claims(Protocol):
+    """What an engine offers as the `backend` of one that only carries messages (RabbitMQ): it knows each message's
+    state, holds the leases and writes the endings, while another engine brings the bodies to the workers.
+
+    A message is parked while the other engine carries it: `Broker.take` hands it to nobody. It is back in its lane, for
+    `take`, once it is settled `Again`, its worker died, or nobody confirmed that it is carried: whoever takes it then
+    has it carried anew. A message may be carried in several copies; it is claimed once.
+    """
+
+    async def enroll(self, messages: Sequence[Message], confirm_within: float) -> Sequence[bool]:
+        """As `Broker.put`, but parked at once. Whatever is not confirmed by `park` (or claimed) within so many
+        seconds goes to its lane by itself: its sender died before the other engine had it."""
+
+    async def park(self, ids: Sequence[str]) -> Sequence[bool]:
+        """The other engine has these now, durably. What a worker had taken to have it carried is given back
+        uncounted. False, and nothing changed, for what is claimed, over or unknown."""
+
+    async def claim(self, messages: Sequence[Message], worker: str) -> Sequence[Delivery | None]:
+        """Lease these very messages to a worker that has beaten, as `take` would. An unknown one is put first: the
+        other engine kept what this one lost. Messages are returned as they are stored here.
+
+        None for what is over, held, or due later: the copy that was claimed with is to be thrown away."""
+
+
 class Inspector(Protocol):
     """Looks and acts for people; never used by the worker."""
 
@@ -127,6 +156,13 @@ class Engine(Protocol):
     def bus(self) -> Bus: ...
     @property
     def inspector(self) -> Inspector: ...
+
+
+class Backend(Engine, Protocol):
+    """An engine that can stand behind one that needs a backend."""
+
+    @property
+    def claims(self) -> Claims: ...
 
 
 class Answer(Protocol):
