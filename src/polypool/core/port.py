@@ -110,16 +110,17 @@ class Claims(Protocol):
 
     A message is parked while the other engine carries it: `Broker.take` hands it to nobody. It is back in its lane, for
     `take`, once it is settled `Again`, its worker died, or nobody confirmed that it is carried: whoever takes it then
-    has it carried anew. A message may be carried in several copies; it is claimed once.
+    parks it and has it carried anew. A message may be carried in several copies; it is claimed once.
     """
 
     async def enroll(self, messages: Sequence[Message], confirm_within: float) -> Sequence[bool]:
         """As `Broker.put`, but parked at once. Whatever is not confirmed by `park` (or claimed) within so many
         seconds goes to its lane by itself: its sender died before the other engine had it."""
 
-    async def park(self, ids: Sequence[str]) -> Sequence[bool]:
-        """The other engine has these now, durably. What a worker had taken to have it carried is given back
-        uncounted. False, and nothing changed, for what is claimed, over or unknown."""
+    async def park(self, ids: Sequence[str], confirm_within: float | None = None) -> Sequence[bool]:
+        """The other engine has these now, durably; with `confirm_within`, is about to (as in `enroll`). What a worker
+        had taken to have it carried is given back uncounted first, so that its copy can be claimed from now on. False,
+        and nothing changed, for what is claimed, over or unknown."""
 
     async def claim(self, messages: Sequence[Message], worker: str) -> Sequence[Delivery | None]:
         """Lease these very messages to a worker that has beaten, as `take` would. An unknown one is put first: the
