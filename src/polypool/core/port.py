@@ -109,18 +109,22 @@ class Claims(Protocol):
     state, holds the leases and writes the endings, while another engine brings the bodies to the workers.
 
     A message is parked while the other engine carries it: `Broker.take` hands it to nobody. It is back in its lane, for
-    `take`, once it is settled `Again`, its worker died, or nobody confirmed that it is carried: whoever takes it then
-    parks it and has it carried anew. A message may be carried in several copies; it is claimed once.
+    `take`, once it is settled `Again`, its worker died, or nobody confirmed in time that it is carried; whoever takes
+    it then hands it over and has it carried anew. A message may be carried in several copies; it is claimed once.
     """
 
     async def enroll(self, messages: Sequence[Message], confirm_within: float) -> Sequence[bool]:
-        """As `Broker.put`, but parked at once. Whatever is not confirmed by `park` (or claimed) within so many
-        seconds goes to its lane by itself: its sender died before the other engine had it."""
+        """As `Broker.put`, but parked at once, before the other engine has them. Whatever is neither confirmed nor
+        claimed within so many seconds goes to its lane by itself: its sender died on the way."""
 
-    async def park(self, ids: Sequence[str], confirm_within: float | None = None) -> Sequence[bool]:
-        """The other engine has these now, durably; with `confirm_within`, is about to (as in `enroll`). What a worker
-        had taken to have it carried is given back uncounted first, so that its copy can be claimed from now on. False,
-        and nothing changed, for what is claimed, over or unknown."""
+    async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> Sequence[bool]:
+        """Park what was taken in order to be carried, as `enroll` does; the take is not counted. Comes before the
+        carrying, so that a copy which is quickly there can be claimed. False, and nothing changed, for a stale
+        token."""
+
+    async def confirm(self, ids: Sequence[str]) -> None:
+        """The other engine has these now, durably: they stay parked. Changes nothing for what is claimed already, over
+        or unknown."""
 
     async def claim(self, messages: Sequence[Message], worker: str) -> Sequence[Delivery | None]:
         """Lease these very messages to a worker that has beaten, as `take` would. An unknown one is put first: the
