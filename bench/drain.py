@@ -30,9 +30,9 @@ def measure(extent: Extent) -> list[Reading]:
     ]
 
 
-def drain(count: int) -> tuple[float, float]:
+def drain(count: int, broker: str | None = None) -> tuple[float, float]:
     """Tasks a second from the first end until the last result is stored, and the supervisor's CPU seconds a task."""
-    with Stand() as stand:
+    with Stand(broker) as stand:
         group = stand.tasks("asyncio")["noop"].starmap((() for _ in range(count)), progress=False)
         worker = stand.worker("bench.tasks:ON_ASYNCIO")
         # CPU is counted from the moment tasks flow: starting up is not part of a task.

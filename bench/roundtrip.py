@@ -25,10 +25,10 @@ def measure(extent: Extent) -> list[Reading]:
     ]
 
 
-def round_trips(kind: str, task: str, target: str, trips: int) -> list[float]:
+def round_trips(kind: str, task: str, target: str, trips: int, broker: str | None = None) -> list[float]:
     """Milliseconds of each trip, sorted."""
     took: list[float] = []
-    with Stand() as stand:
+    with Stand(broker) as stand:
         called = stand.tasks(kind)[task]
         stand.worker(f"bench.tasks:{target}").wait_ready()
         for number in range(WARM_UP + trips):

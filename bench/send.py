@@ -16,8 +16,8 @@ def measure(extent: Extent) -> list[Reading]:
     ]
 
 
-def delay_rate(count: int) -> float:
-    with Stand() as stand:
+def delay_rate(count: int, broker: str | None = None) -> float:
+    with Stand(broker) as stand:
         echo = stand.tasks("asyncio")["echo"]
         echo.delay(0)  # opens the file and makes the tables
         began = time.perf_counter()
@@ -26,8 +26,8 @@ def delay_rate(count: int) -> float:
         return count / (time.perf_counter() - began)
 
 
-def map_rate(count: int) -> float:
-    with Stand() as stand:
+def map_rate(count: int, broker: str | None = None) -> float:
+    with Stand(broker) as stand:
         echo = stand.tasks("asyncio")["echo"]
         echo.delay(0)
         began = time.perf_counter()

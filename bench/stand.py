@@ -87,15 +87,16 @@ class WorkerProcess:
 
 
 class Stand:
-    """A temporary SQLite queue, the marks of its tasks, and its workers."""
+    """A queue, the marks of its tasks, and its workers. Without a URL the queue is a temporary SQLite file."""
 
-    def __init__(self) -> None:
+    def __init__(self, broker: str | None = None) -> None:
         self._exits = ExitStack()
         self._workers: list[WorkerProcess] = []
+        self._broker = broker
 
     def __enter__(self) -> Self:
         self.folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="polypool-bench-")))
-        self.broker = f"sqlite:///{self.folder / 'queue.db'}"
+        self.broker = self._broker or f"sqlite:///{self.folder / 'queue.db'}"
         self.diary = self.folder / "diary"
         self.diary.touch()
         return self
