@@ -12,6 +12,8 @@ from bench.reading import CannotMeasure, Extent, Reading
 from bench.table import show, show_machine
 
 FIGURES = ("drain", "celery", "send", "roundtrip", "sleepers", "cpu", "memory", "blocked", "kills")
+ASKED_FOR = ("side_by_side",)
+"""Not part of `all`: these need what a checkout does not have, or many minutes."""
 REPEATS = 5
 
 
@@ -40,7 +42,8 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("name", nargs="?", default="all", choices=(*FIGURES, "all"), help="which figure, default: all")
+    names = (*FIGURES, *ASKED_FOR, "all")
+    parser.add_argument("name", nargs="?", default="all", choices=names, help="which figure, default: all")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it works")
     parser.add_argument("--repeats", type=int, metavar="N", help=f"repetitions, default: {REPEATS}, 1 with --quick")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there too")
