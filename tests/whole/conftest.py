@@ -1,6 +1,5 @@
 """A folder with the `marks` app in it, and that app loaded as a client would."""
 
-import contextlib
 import importlib.util
 import shutil
 import sys
@@ -10,23 +9,16 @@ from types import ModuleType
 
 import pytest
 
-from tests.engines import postgres, redis
+from tests.whole.engines import opened
 
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of the engine that the app uses: a file beside it, or what a test asks for by `parametrize(indirect)`."""
-    kind = getattr(request, "param", "sqlite")
-    with contextlib.ExitStack() as closing:
-        if kind == "redis":
-            url = redis.fresh_url()
-            closing.callback(redis.clean, url)
-        elif kind == "postgres":
-            url = postgres.empty_schema(closing.enter_context(postgres.server_url()))
-        else:
-            url = "sqlite:///marks.db"
-        monkeypatch.setenv("MARKS_BROKER", url)
-        yield url
+    with opened(getattr(request, "param", "sqlite")) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield environment["MARKS_BROKER"]
 
 
 @pytest.fixture
