@@ -130,7 +130,9 @@ class Claims(Protocol):
         """Lease these very messages to a worker that has beaten, as `take` would. An unknown one is put first: the
         other engine kept what this one lost. Messages are returned as they are stored here.
 
-        None for what is over, held, or due later: the copy that was claimed with is to be thrown away."""
+        None: the copy that was claimed with is to be thrown away. The message is over, or held by somebody, or (it is
+        due later, or this worker is not alive and was given nothing) parked no longer but back in its lane: whatever
+        the reason, nothing depends on the copy any more."""
 
 
 class Inspector(Protocol):
