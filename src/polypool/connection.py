@@ -47,11 +47,12 @@ class Connection:
         self._loop = _new_loop()
         # From here on, used on the loop only.
         self._is_open = False
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
         self._sends: deque[Sender] = deque()
         self._is_sending = False
         self._running: dict[asyncio.Task[None], tuple[Waiter, float] | None] = {}
         """What is being answered, and since when; None for what answers nobody."""
+        self._answering: dict[native.Answer, asyncio.Task[None]] = {}
         self._carries = False
         self._carried: list[Waiter] = []
         native.start_thread(self._serve)
@@ -63,6 +64,9 @@ class Connection:
 
     def adopt(self, waiter: Waiter) -> bool:
         """Take over an ask and who waits for it. False when this connection was closed meanwhile."""
+        ask, reply = waiter
+        if not isinstance(ask, Put):  # what was sent is written, whoever still waits for that
+            reply.when_given_up = self._given_up
         with self._lock:
             if self.is_closed:
                 return False
@@ -116,7 +120,7 @@ class Connection:
         for ask, reply in waiting:
             if isinstance(ask, Put):
                 self._sends.append((ask, reply))
-            else:
+            elif not reply.is_given_up:
                 self._begin(self._answer(ask, reply), ((ask, reply), time.monotonic()))
         if self._sends and not self._is_sending:
             self._is_sending = True
@@ -125,14 +129,30 @@ class Connection:
     def _begin(self, work: Coroutine[Any, Any, None], waiter: tuple[Waiter, float] | None) -> None:
         task = self._loop.create_task(work)
         self._running[task] = waiter
+        if waiter is not None:
+            self._answering[waiter[0][1]] = task
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         waiter = self._running.pop(task)
+        if waiter is not None:
+            self._answering.pop(waiter[0][1], None)
         if task.cancelled() and waiter is not None:
             self._leave_over(*waiter)
         if not task.cancelled() and task.exception() is not None:
             self._loop.call_exception_handler({"message": "polypool client", "exception": task.exception()})
+
+    def _given_up(self, reply: native.Answer) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._let_go, reply)
+        except RuntimeError:
+            if not self._loop.is_closed():  # with the loop went all that was waited for
+                raise
+
+    def _let_go(self, reply: native.Answer) -> None:
+        task = self._answering.get(reply)
+        if task is not None:
+            task.cancel()
 
     async def _answer(self, ask: Ask, reply: native.Answer) -> None:
         try:
@@ -196,10 +216,18 @@ class Connection:
 
     async def _opened(self) -> Engine:
         if not self._is_open:
-            async with self._opening:
-                if not self._is_open:
-                    await self._open()
+            if self._opening is None:
+                self._opening = self._loop.create_task(self._open())
+                self._running[self._opening] = None
+                self._opening.add_done_callback(self._tried)
+            await asyncio.shield(self._opening)  # whoever asked first may give up
         return self._engine
+
+    def _tried(self, opening: asyncio.Task[None]) -> None:
+        del self._running[opening]
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # told to those who asked
 
     async def _open(self) -> None:
         try:
@@ -211,7 +239,8 @@ class Connection:
 
     async def _end(self) -> None:
         itself = asyncio.current_task()
-        sending = [task for task, waiter in self._running.items() if waiter is None and task is not itself]
+        idle = (itself, self._opening)  # who sends waits for the opening
+        sending = [task for task, waiter in self._running.items() if waiter is None and task not in idle]
         if sending:
             await asyncio.wait(sending, timeout=LAST_WAIT / 2)
         waits = [task for task in self._running if task is not itself]

@@ -63,7 +63,7 @@ def start_thread(function: Callable[[], None]) -> None:
 class Answer:
     """A value that another thread will set, to be waited for from any thread, greenlet or coroutine."""
 
-    __slots__ = ("_callbacks", "_error", "_is_set", "_lock", "_value")
+    __slots__ = ("_callbacks", "_error", "_is_set", "_lock", "_value", "is_given_up", "when_given_up")
 
     def __init__(self) -> None:
         self._lock = lock()
@@ -71,6 +71,9 @@ class Answer:
         self._is_set = False
         self._value: Any = None
         self._error: BaseException | None = None
+        self.is_given_up = False
+        self.when_given_up: Callable[[Answer], None] | None = None
+        """Told once nobody waits any more. Must not block or raise."""
 
     def set(self, value: Any = None, error: BaseException | None = None) -> None:
         """Give the value, or the error to raise at the waiter. The first call counts."""
@@ -93,13 +96,27 @@ class Answer:
                 return
         callback()
 
+    def give_up(self) -> None:
+        """Nobody waits for this any more: who was to set it need not. A wait that is torn down does so by itself, not
+        one that ran into its timeout."""
+        self.is_given_up = True
+        if not self._is_set and self.when_given_up is not None:
+            self.when_given_up(self)
+
     def result(self, timeout: float | None = None) -> Any:
         """Wait as the calling world waits; TimeoutError after `timeout` seconds."""
-        if not self._is_set and not _PARKING[greenlets()](self.add_callback, timeout):
+        if not self._is_set and not self._park(timeout):
             raise TimeoutError(f"no answer within {timeout} s")
         if self._error is not None:
             raise self._error
         return self._value
+
+    def _park(self, timeout: float | None) -> bool:
+        try:
+            return _PARKING[greenlets()](self.add_callback, timeout)
+        except BaseException:  # a killed greenlet, a signal
+            self.give_up()
+            raise
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._is_set:
@@ -119,7 +136,11 @@ class Answer:
                         raise
 
             self.add_callback(call_loop)
-            yield from arrived
+            try:
+                yield from arrived
+            except BaseException:  # cancelled
+                self.give_up()
+                raise
         if self._error is not None:
             raise self._error
         return self._value
