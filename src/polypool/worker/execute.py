@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from polypool.brokers.answer import answer
@@ -28,7 +28,8 @@ class Execution:
         self._settler = settler
         self._book = book
         self._room = room
-        self._held: dict[str, tuple[Delivery, Pool | None]] = {}
+        # By token too: a worker that was fenced off may be given a message again before its former run has ended.
+        self._held: dict[tuple[str, int], tuple[Delivery, Pool]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self.known_tasks: Mapping[str, Any] = {}
 
@@ -43,7 +44,7 @@ class Execution:
         for delivery in deliveries:
             outcome = refuse(delivery, self.known_tasks, now)
             if outcome is None:
-                self._held[delivery.message.id] = (delivery, pool)
+                self._held[delivery.id, delivery.token] = (delivery, pool)
                 runnable.append(delivery)
             else:
                 self._settle(delivery, outcome, pool.kind)
@@ -55,28 +56,25 @@ class Execution:
         for delivery in deliveries:
             self._settler.add(decide(delivery, Deferred(), time.time(), random.random))
 
-    def cancel(self, ids: Sequence[str]) -> None:
-        for id in ids:
-            if id in self._held:
-                _, pool = self._held[id]
-                if pool is not None:
-                    pool.cancel(id)
+    def cancel(self, ids: Collection[str]) -> None:
+        wanted = set(ids)
+        for id, pool in {(id, pool): None for (id, _), (_, pool) in self._held.items() if id in wanted}:
+            pool.cancel(id)
 
     def abandon(self) -> None:
         """End every run: other workers hold these messages now, and what is settled here will be refused."""
-        self.cancel(list(self._held))
+        self.cancel({id for id, _ in self._held})
 
     # PoolWatcher
 
     def ended(self, delivery: Delivery, outcome: Outcome) -> None:
-        _, pool = self._held.pop(delivery.message.id)
-        kind = pool.kind if pool is not None else ""
+        _, pool = self._held.pop((delivery.id, delivery.token))
         if isinstance(outcome, Lost):
             logger.warning(
                 "%s %s was lost in run %d: %s", delivery.message.task, delivery.id, delivery.attempt, outcome.reason
             )
-        self._settle(delivery, outcome, kind)
-        self._room(kind)
+        self._settle(delivery, outcome, pool.kind)
+        self._room(pool.kind)
 
     def emitted(self, id: str, events: Sequence[Event]) -> None:
         self._settler.add_events(id, events)
@@ -87,8 +85,7 @@ class Execution:
         asking.add_done_callback(self._asking.discard)
 
     def blocked(self, task: str, id: str, seconds: float, stack: str) -> None:
-        held = self._held.get(id)
-        kind = held[1].kind if held is not None and held[1] is not None else ""
+        kind = next((pool.kind for delivery, pool in self._held.values() if delivery.id == id), "")
         logger.warning(
             "task %s (%s) has blocked its %s loop for %.1f s and nothing else runs there; move the blocking part to a "
             'def task, or give this one pool="threads" or pool="prefork". It is at:\n%s',

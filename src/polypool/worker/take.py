@@ -47,15 +47,17 @@ class Taker:
 
     async def run(self) -> None:
         """Take until stopped."""
-        while not self._is_stopping:
-            self._room.clear()
-            free = self._free()
-            if free > 0:
-                await self._fill(min(free, LARGEST))
-            else:
-                await self._room.wait()
-                await asyncio.sleep(SETTLING)
-        self._has_stopped.set()
+        try:
+            while not self._is_stopping:
+                self._room.clear()
+                free = self._free()
+                if free > 0:
+                    await self._fill(min(free, LARGEST))
+                else:
+                    await self._room.wait()
+                    await asyncio.sleep(SETTLING)
+        finally:
+            self._has_stopped.set()  # also when it broke, or whoever stops it would wait for ever
 
     async def stop(self) -> None:
         """Take no more; what was on its way is given back by the engine or has begun when this returns."""

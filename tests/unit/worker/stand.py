@@ -92,7 +92,7 @@ class Pool:
 
 
 async def turns(condition: Any) -> None:
-    """Let the loop turn until a condition holds; at most two seconds."""
-    async with asyncio.timeout(2):
+    """Let the loop turn until a condition holds."""
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0)

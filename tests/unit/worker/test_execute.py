@@ -4,9 +4,11 @@ import asyncio
 
 from polypool.core.ask import Put, Read
 from polypool.core.codec import encode
+from polypool.core.decide import decide
 from polypool.core.error import EngineUnreachable
 from polypool.core.lifecycle import State
-from polypool.core.outcome import Done
+from polypool.core.message import Lane
+from polypool.core.outcome import Cancelled, Done, Lost
 from polypool.worker.book import Book
 from polypool.worker.execute import Execution
 from polypool.worker.settle import Settler
@@ -57,6 +59,24 @@ async def test_being_fenced_off_cancels_everything_it_runs() -> None:
     desk.execution.start(await desk.engine.taken("a", "b"), desk.pool)
     desk.execution.abandon()
     assert desk.pool.cancelled == ["a", "b"]
+
+
+async def test_a_message_that_comes_back_before_its_former_run_has_ended_is_held_twice_and_settled() -> None:
+    """Once the second run's end was lost: the former run's end had taken the id out of what is held."""
+    desk = Desk()
+    (former,) = await desk.engine.taken("a")
+    desk.execution.start([former], desk.pool)
+    desk.execution.abandon()
+    assert await desk.engine.broker.settle([decide(former, Lost("fenced off"), 1000.0, lambda: 0.5)]) == [True]
+    (again,) = await desk.engine.broker.take([Lane("default", "threads")], 1, "w1", 0.0)
+    desk.execution.start([again], desk.pool)
+    assert desk.execution.held == 2
+    desk.execution.ended(former, Cancelled())
+    assert await desk.state("a") is State.RUNNING, "the former run's end is stale"
+    desk.execution.ended(again, Done(encode(1)))
+    assert await desk.state("a") is State.SUCCEEDED
+    assert desk.execution.held == 0
+    assert desk.pool.cancelled == ["a"]
 
 
 async def test_what_a_child_asks_is_answered_and_its_errors_go_back_to_it() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Lane
 from polypool.worker.take import Taker
@@ -51,10 +53,24 @@ async def test_a_stop_while_it_waits_ends_it_and_takes_nothing() -> None:
     taker = Taker(engine.broker, "w1", LANES, pool.free, pool.run)
     running = asyncio.ensure_future(taker.run())
     await turns(lambda: engine.broker.batches)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await taker.stop()
         await running
     await engine.broker.put([message("late")])
     (record,) = await engine.results.read(["late"])
     assert record is not None and record.state is State.QUEUED
     assert pool.ran == []
+
+
+async def test_a_taker_that_broke_can_still_be_stopped() -> None:
+    """A worker one of whose loops breaks stops in order: it must not wait for that loop for ever."""
+
+    def broken() -> int:
+        raise ZeroDivisionError("a defect of ours")
+
+    taker = Taker(Engine().broker, "w1", LANES, broken, Pool().run)
+    running = asyncio.ensure_future(taker.run())
+    with pytest.raises(ZeroDivisionError):
+        await running
+    async with asyncio.timeout(30):
+        await taker.stop()
