@@ -1,4 +1,4 @@
-"""`python -m bench NAME`: measure one figure, or all, and print it as a table."""
+"""`python -m bench NAME`: measure one figure, or all, and print it as a table. `python -m bench chaos` has its own."""
 
 import argparse
 import importlib
@@ -18,6 +18,10 @@ REPEATS = 5
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["chaos"]:
+        from bench.chaos.command import main as chaos
+
+        return chaos(sys.argv[2:])
     given = arguments()
     names = FIGURES if given.name == "all" else (given.name,)
     extent = Extent(given.repeats or (1 if given.quick else REPEATS), given.quick)

@@ -1,19 +1,23 @@
-"""A proxy on the way to an engine, which a test can make deaf, mute or cut."""
+"""A proxy on the way to an engine, which can be made deaf, mute or cut, also in the middle of what it passes."""
 
 import asyncio
 import contextlib
 
 
 class Proxy:
-    """Passes bytes both ways between a free port of the loopback and a server."""
+    """Passes bytes both ways between a free port of the loopback and a server, which may come and go."""
 
     def __init__(self, port: int) -> None:
         self._target = port
         self._pairs: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._left: int | None = None
+        self._is_left_for_answers = False
         self.is_mute = False
         """Answers are thrown away: what was asked is done, but nobody hears so."""
         self.swallowed = 0
+        self.cuts = 0
+        """Connections that were cut in the middle of what they passed."""
 
     async def __aenter__(self) -> "Proxy":
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -33,15 +37,27 @@ class Proxy:
             writer.transport.abort()
         self._pairs.clear()
 
+    def cut_after(self, count: int, is_answer: bool) -> None:
+        """Let so many more bytes of questions (or of answers) through, then end all connections: mostly in the middle
+        of a frame."""
+        self._left, self._is_left_for_answers = count, is_answer
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            try:
+                to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            except OSError:
+                writer.transport.abort()  # nobody is there: to be noticed now, not after a timeout
+                raise
             self._pairs |= {writer, to_writer}
-            await asyncio.gather(self._pass(reader, to_writer, False), self._pass(to_reader, writer, True))
+            try:
+                await asyncio.gather(self._pass(reader, to_writer, False), self._pass(to_reader, writer, True))
+            finally:
+                self._pairs -= {writer, to_writer}
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_answer: bool) -> None:
         try:
@@ -49,7 +65,22 @@ class Proxy:
                 if is_answer and self.is_mute:
                     self.swallowed += len(words)
                     continue
-                writer.write(words)
+                allowed = self._allowed(len(words), is_answer)
+                writer.write(words[:allowed])
                 await writer.drain()
+                if allowed < len(words):
+                    # In order, so that the other side has the first half of the frame before the end.
+                    writer.close()
+                    self.cuts += 1
+                    self.cut()
         finally:
             writer.transport.abort()
+
+    def _allowed(self, count: int, is_answer: bool) -> int:
+        if self._left is None or is_answer != self._is_left_for_answers:
+            return count
+        if self._left > count:
+            self._left -= count
+            return count
+        allowed, self._left = min(self._left, count - 1), None
+        return allowed

@@ -1,0 +1,133 @@
+"""A producer: `python -m bench.chaos.send FOLDER NUMBER OF SEED COUNT BEGAN SECONDS` sends its share of a run's tasks.
+
+What it sends follows from the seed alone. One that was killed and is started again reads what it had written down and
+goes on, sending again, under the same ids, whatever it does not know to be accepted.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.chaos.app import POISON, WARD, app
+from bench.chaos.history import History, Sent, read
+from polypool import DuplicateTask, EngineError
+
+PARCEL = 20
+"""Messages sent as one, where several are."""
+RETRY_S = 0.1
+POISON_SHARE = 0.006
+SHARES = {"naps": 0.35, "dozes": 0.2, "grinds": 0.2, "tries_again": 0.1, WARD: 0.15}
+
+
+class Item(NamedTuple):
+    """One message. `options` as `apply_async` takes them."""
+
+    id: str
+    task: str
+    seconds: float
+    options: dict[str, object]
+
+
+class Parcel(NamedTuple):
+    """Items that are sent together; `base` leads the ids of those that go as a group."""
+
+    base: str
+    items: list[Item]
+
+
+def parcels(seed: int, producer: int, count: int) -> Iterator[Parcel]:
+    """Everything that this producer sends, in order."""
+    dice = random.Random(f"{seed} {producer}")
+    number = 0
+    while number < count:
+        base = f"{producer}-{number}"
+        size = min(PARCEL, count - number) if dice.random() < 0.03 else 1
+        items = [_item(dice, f"{base}-{index}", size > 1) for index in range(size)]
+        yield Parcel(base, items)
+        number += size
+
+
+def _item(dice: random.Random, id: str, is_one_of_many: bool) -> Item:
+    if dice.random() < POISON_SHARE:
+        return Item(id, dice.choice(sorted(POISON)), dice.uniform(0, 0.2), {})
+    task = dice.choices(list(SHARES), list(SHARES.values()))[0]
+    seconds = dice.uniform(0.002, 0.01) if task == "grinds" else dice.uniform(0.005, 0.3)
+    if task in ("naps", WARD) and dice.random() < 0.06:
+        seconds = dice.uniform(1.5, 4.0)
+    options: dict[str, object] = {}
+    if not is_one_of_many:
+        if dice.random() < 0.1:
+            options["countdown"] = dice.uniform(0.1, 2.0)
+        if dice.random() < 0.1:
+            options["priority"] = dice.randint(-5, 5)
+    return Item(id, task, seconds, options)
+
+
+class Producer:
+    """Sends parcels and writes down what it knows of each message."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        name = f"sent-{number}"
+        before = [line for line in read(folder, name) if isinstance(line, Sent)]
+        self._accepted = {line.id for line in before if line.word in ("accepted", "known")}
+        self._tried = {line.id for line in before}
+        self._history = History(folder, name)
+
+    def is_done(self, parcel: Parcel) -> bool:
+        return all(item.id in self._accepted for item in parcel.items)
+
+    def send(self, parcel: Parcel) -> None:
+        """Try until it is accepted, each time under the same ids."""
+        items = parcel.items
+        self._write("sending", items)
+        while True:
+            try:
+                if len(items) == 1:
+                    self._send_one(items[0])
+                else:
+                    calls = ((app.tasks[item.task], (item.seconds,)) for item in items)
+                    app.send_many(calls, progress=False, task_id=parcel.base)
+            except EngineError:
+                self._write("unknown", items)
+                self._tried.update(item.id for item in items)
+                time.sleep(RETRY_S)
+            else:
+                break
+        self._write("accepted", items)
+
+    def _send_one(self, item: Item) -> None:
+        try:
+            app.tasks[item.task].apply_async((item.seconds,), task_id=item.id, **item.options)  # type: ignore[arg-type]
+        except DuplicateTask:
+            # To be expected of one that was tried before; otherwise the judge wants to know.
+            if item.id not in self._tried:
+                self._write("known", [item])
+
+    def _write(self, word: str, items: Sequence[Item]) -> None:
+        at = time.time()
+        self._history.write(*(Sent(word, at, item.id, item.task) for item in items))
+
+
+def send_all(producer: Producer, share: Iterator[Parcel], due: Callable[[int], float]) -> None:
+    """Send what is not done yet, each parcel at its time."""
+    sent = 0
+    for parcel in share:
+        if not producer.is_done(parcel):
+            time.sleep(max(due(sent) - time.time(), 0.0))
+            producer.send(parcel)
+        sent += len(parcel.items)
+
+
+def main(words: Sequence[str]) -> None:
+    folder, number, producers, seed, count, began, seconds = words
+    mine = int(count) // int(producers)
+    share = parcels(int(seed), int(number), mine)
+    send_all(Producer(Path(folder), int(number)), share, lambda sent: float(began) + float(seconds) * sent / mine)
+    app.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
