@@ -31,7 +31,8 @@ class ThreadsExecutor:
         self._finish = finish
         self._tickets: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._busy: dict[int, Call] = {}
+        self._busy: dict[int, Call | None] = {}
+        """What each thread runs; None while it fetches it."""
         self._interrupting: Call | None = None
         self._is_leaving = False
         self._bell = Bell()
@@ -75,8 +76,12 @@ class ThreadsExecutor:
     def _work(self) -> None:
         thread = threading.get_ident()
         while self._tickets.get():
+            # Busy before it takes a call out of the backlog: whoever counts both must not miss one that has begun, or
+            # the next call would stand behind it though there is room for another thread.
+            self._busy[thread] = None
             call = self._backlog.begin()
             if call is None:
+                del self._busy[thread]
                 continue  # it was recalled
             call.handle = thread
             self._busy[thread] = call
