@@ -74,7 +74,12 @@ class Connection:
             if self._is_awake:
                 return True
             self._is_awake = True
-        self._loop.call_soon_threadsafe(self._take_over)
+        try:
+            self._loop.call_soon_threadsafe(self._take_over)
+        except RuntimeError:
+            # Closed by another thread meanwhile, which took this over before it ended the loop.
+            if not self._loop.is_closed():
+                raise
         return True
 
     def close(self) -> None:

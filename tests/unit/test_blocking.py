@@ -17,7 +17,7 @@ from polypool import EngineUnreachable, MessageTooLarge
 from polypool.blocking import ClientLine
 from polypool.brokers.memory import MemoryEngine
 from polypool.brokers.open import open_engine
-from polypool.connection import LARGEST_PUT
+from polypool.connection import LARGEST_PUT, Connection
 from polypool.core.ask import Await, Cancel, Put, Read
 from polypool.core.message import Message
 from tests.unit.by_hand import EngineByHand, wait_until
@@ -171,6 +171,36 @@ def test_a_closed_line_opens_again_at_the_next_ask() -> None:
         line.close()
         line.close()
     assert engine.times_opened == 2
+
+
+def test_an_ask_that_a_close_overtakes_is_answered_and_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it met a loop that was gone, in the moment between being put down and waking that loop."""
+    engine = EngineByHand()
+    connection = Connection(lambda: engine)
+    wake = connection._loop.call_soon_threadsafe
+
+    class Overtaken:
+        """The connection's loop, where another thread closes the connection before the first wakeup arrives."""
+
+        def __init__(self) -> None:
+            self._is_first = True
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(loop, name)
+
+        def call_soon_threadsafe(self, *arguments: Any) -> Any:
+            if self._is_first:
+                self._is_first = False
+                closing = threading.Thread(target=connection.close)
+                closing.start()
+                closing.join(30)
+            return wake(*arguments)
+
+    loop = connection._loop
+    monkeypatch.setattr(connection, "_loop", Overtaken())
+    reply = connection.ask(Put([message("1")]))
+    assert reply is not None and reply.result(30) == [True]
+    assert connection.ask(Put([message("2")])) is None, "it is closed"
 
 
 def test_an_error_of_one_ask_reaches_its_waiter_only() -> None:
