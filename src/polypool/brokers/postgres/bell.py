@@ -46,6 +46,8 @@ class Bell:
         self._echo = asyncio.Event()
         self._nonce = ""
         self.is_polling = False
+        self.is_hearing = False
+        """Whatever is said from now on is heard, or everything rings when hearing is possible again."""
 
     def on_results(self, tell: Callable[[str], None]) -> None:
         """Who is to be told which results or streams changed: the text of a notification, or EVERYTHING."""
@@ -144,6 +146,7 @@ class Bell:
                 )
                 self.is_polling = True
                 return
+            self.is_hearing = not self._broken.is_set()
             while not self._broken.is_set():
                 try:
                     async with asyncio.timeout(PING_EVERY):
@@ -153,6 +156,7 @@ class Bell:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             return  # the next one rings everything
         finally:
+            self.is_hearing = False
             await end(connection)
 
     async def _hears(self) -> bool:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from polypool.brokers.postgres import membership
 from polypool.brokers.postgres.bell import Bell, Ring
 from polypool.brokers.postgres.cancel import cancel
@@ -11,6 +13,7 @@ from polypool.brokers.postgres.rows import Lanes, add, encoded
 from polypool.brokers.postgres.session import Connection, Session
 from polypool.brokers.postgres.settle import Written, settle, written
 from polypool.brokers.postgres.take import Claim, give_back
+from polypool.brokers.postgres.watch import Watch
 from polypool.core.message import Delivery, Lane, Message
 from polypool.core.outcome import Settlement
 from polypool.core.port import Traits
@@ -20,18 +23,30 @@ PURGED_AT_ONCE = 1000
 VACUUMED_AFTER = 10_000
 """Messages taken by this process."""
 
+EXPECTED_AT_ONCE = 8
+"""Sends of so few messages are those whose results are waited for one by one."""
+
 Encoded = tuple[Message, bytes]
+
+
+class Emptied(msgspec.Struct, frozen=True):
+    """Lanes of which a take left nothing. `count`: how often it had rung before; `due`: when more may come unrung."""
+
+    count: int
+    due: float | None
 
 
 class PostgresBroker:
     """Moves messages."""
 
-    traits = Traits()
+    traits = Traits(transactions=True)
 
-    def __init__(self, session: Session, bell: Bell) -> None:
+    def __init__(self, session: Session, bell: Bell, watch: Watch) -> None:
         self._session = session
         self._bell = bell
+        self._watch = watch
         self._lanes = Lanes(session)
+        self._emptied: dict[tuple[str, frozenset[Lane]], Emptied] = {}
         self._told: dict[str, frozenset[str]] = {}
         self._purging: asyncio.Task[None] | None = None
         self._taken = 0
@@ -39,11 +54,21 @@ class PostgresBroker:
         self._settles: Pile[Written, bool] = Pile(session, self._settle, lambda one: one.size)
 
     async def put(self, messages: Sequence[Message]) -> Sequence[bool]:
-        return await self._puts.add(encoded(messages, self.traits))
+        ready = encoded(messages, self.traits)
+        if len(messages) > EXPECTED_AT_ONCE or not self._bell.is_hearing:
+            return await self._puts.add(ready)
+        with self._watch.expecting([message.id for message in messages]) as expected:
+            accepted = await self._puts.add(ready)
+            expected.confirm(accepted)
+        return accepted
 
     async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> list[Delivery]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
+        emptied = self._emptied.pop(key := (worker, frozenset(lanes)), None)
+        if emptied is not None and self._bell.is_hearing and wait > 0:
+            # The last take left nothing there: unless it has rung since, another look is a round trip for nothing.
+            await self._rest(emptied, wait)
         while True:
             count = self._bell.count(Ring.WORK)
             now = self._session.clock()
@@ -55,6 +80,8 @@ class PostgresBroker:
                 self._undo(claim, taking)
                 raise
             self._vacuum(len(taken.deliveries))
+            if 0 < len(taken.deliveries) < limit:
+                self._emptied[key] = Emptied(count, taken.due)
             left = deadline - loop.time()
             if taken.deliveries or left <= 0 or limit <= 0:
                 return taken.deliveries
@@ -107,6 +134,11 @@ class PostgresBroker:
 
     async def _settle(self, connection: Connection, given: list[Written]) -> list[bool]:
         return await settle(connection, self._lanes, given, self._session.clock())
+
+    async def _rest(self, emptied: Emptied, wait: float) -> None:
+        if emptied.due is not None:
+            wait = min(wait, emptied.due - self._session.clock())
+        await self._bell.after(Ring.WORK, emptied.count, wait)
 
     def _undo(self, claim: Claim, taking: "asyncio.Task[object]") -> None:
         """Whoever asked has gone: what it was to get waits again, as if never taken."""

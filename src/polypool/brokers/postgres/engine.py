@@ -20,7 +20,7 @@ class PostgresEngine:
         self.place = session.server
         bell = Bell(session)
         watch = Watch(bell)
-        self.broker = PostgresBroker(session, bell)
+        self.broker = PostgresBroker(session, bell, watch)
         self.results = PostgresResults(session, watch)
         self.bus = PostgresBus(session, watch)
         self.inspector = PostgresInspector(session)

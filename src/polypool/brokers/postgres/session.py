@@ -17,13 +17,15 @@ from polypool.core.error import EngineUnreachable
 T = TypeVar("T")
 Clock = Callable[[], float]
 
-# Every statement finds its rows by an index. A plan made while a table was empty would read all of it, and is kept.
+# Every statement finds its rows by an index. A plan made while a table was empty would read all of it, and is kept; one
+# made anew at each call, as the server likes to, costs more than running it.
 _SETTINGS = {
     "application_name": "polypool",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
     "default_transaction_isolation": "read committed",
     "statement_timeout": "0",
 }

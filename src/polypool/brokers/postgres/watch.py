@@ -44,6 +44,17 @@ class Ticket:
         self._rung.clear()
 
 
+class Expected:
+    """Ids that are being sent: known not to have ended, once they are accepted as new."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self.ids = ids
+        self.refused = list(ids)
+
+    def confirm(self, accepted: Sequence[bool]) -> None:
+        self.refused = [id for id, is_new in zip(self.ids, accepted, strict=True) if not is_new]
+
+
 class Watch:
     """The tickets of one engine."""
 
@@ -72,6 +83,17 @@ class Watch:
                 if not self._tickets[key]:
                     del self._tickets[key]
 
+    @contextmanager
+    def expecting(self, ids: Sequence[str]) -> Iterator[Expected]:
+        """Send these inside: who then waits for one need not read it first. Only while the bell hears."""
+        expected = Expected(ids)
+        self.remember(ids)  # before it is sent: what is heard of it meanwhile makes it be forgotten again
+        try:
+            yield expected
+        finally:
+            for id in expected.refused:
+                self._tell(mark(id))  # known before, or nobody knows: whoever waits looks
+
     def is_pending(self, id: str) -> bool:
         """Whether it is known not to have ended: whoever asks again need not read it again."""
         return id in self._pending.get(mark(id), ())
@@ -90,7 +112,9 @@ class Watch:
                 ticket.tell(None)
             return
         for start in range(0, len(text), MARK):
-            key = text[start : start + MARK]
-            self._pending.pop(key, None)
-            for id, ticket in self._tickets.get(key, ()):
-                ticket.tell(id)
+            self._tell(text[start : start + MARK])
+
+    def _tell(self, key: str) -> None:
+        self._pending.pop(key, None)
+        for id, ticket in self._tickets.get(key, ()):
+            ticket.tell(id)
