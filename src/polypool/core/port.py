@@ -34,7 +34,7 @@ class Traits(msgspec.Struct, frozen=True):
     results: bool = True
     events: bool = True
     transactions: bool = False
-    """`task.using(connection)` sends inside the caller's own transaction."""
+    """`task.using(connection)` sends inside the caller's own transaction: the engine is `core.inside.Transactional`."""
     needs_backend: bool = False
     """Keeps no results itself: the app names a `backend=` beside it."""
     max_message_bytes: int = 16 * 1024 * 1024
@@ -115,16 +115,20 @@ class Claims(Protocol):
 
     async def enroll(self, messages: Sequence[Message], confirm_within: float) -> Sequence[bool]:
         """As `Broker.put`, but parked at once, before the other engine has them. Whatever is neither confirmed nor
-        claimed within so many seconds goes to its lane by itself: its sender died on the way."""
+        claimed within so many seconds goes to its lane by itself: its sender died on the way. What is due later is not
+        parked: it waits for its time as ever, and need not be carried before."""
 
     async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> Sequence[bool]:
         """Park what was taken in order to be carried, as `enroll` does; the take is not counted. Comes before the
         carrying, so that a copy which is quickly there can be claimed. False, and nothing changed, for a stale
         token."""
 
-    async def confirm(self, ids: Sequence[str]) -> None:
+    async def confirm(self, ids: Sequence[str], tokens: Sequence[int] | None = None) -> None:
         """The other engine has these now, durably: they stay parked. Changes nothing for what is claimed already, over
-        or unknown."""
+        or unknown, or back in its lane.
+
+        `tokens`, those of the deliveries handed over, or 0 for what was enrolled, say of which carrying this is word:
+        one of an earlier carrying must not stand for the present one, whose carrier may yet die."""
 
     async def claim(self, messages: Sequence[Message], worker: str) -> Sequence[Delivery | None]:
         """Lease these very messages to a worker that has beaten, as `take` would. An unknown one is put first: the

@@ -1,10 +1,11 @@
-"""The four ports over the store: waiting, and the clock."""
+"""Four of the ports over the store: waiting, and the clock."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from polypool.brokers.memory.claims import MemoryClaims
 from polypool.brokers.memory.store import Store
 from polypool.brokers.stored import encoded
 from polypool.core.event import Event, Page, Record, cursor
@@ -28,6 +29,7 @@ class MemoryEngine:
         self.store = Store()
         self._clock = clock
         self._changed = asyncio.Event()
+        self.claims = MemoryClaims(self.store, self.traits, self._swept, self._ring)
 
     @property
     def broker(self) -> "MemoryEngine":

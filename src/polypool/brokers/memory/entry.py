@@ -22,6 +22,10 @@ class Entry:
     token: int = 0
     deliveries: int = 0
     worker: str | None = None
+    is_parked: bool = False
+    """Queued, but carried by another engine: in no line."""
+    guard: float | None = None
+    """When a parked one that nobody confirmed goes to its lane."""
     is_cancelled: bool = False
     ending: Record | None = None
     keep_until: float | None = None
@@ -39,8 +43,13 @@ class Entry:
     def attempt(self) -> int:
         return self.message.attempt + max(self.deliveries - 1, 0)
 
-    def is_held(self, worker: str, token: int) -> bool:
-        return self.state is State.RUNNING and self.worker == worker and self.token == token
+    @property
+    def is_in_line(self) -> bool:
+        return self.state is State.QUEUED and not self.is_parked
+
+    def is_of(self, delivery: Delivery) -> bool:
+        """Whether this delivery still holds it."""
+        return self.state is State.RUNNING and (self.seq, self.token) == (delivery.handle, delivery.token)
 
     def delivery(self, now: float) -> Delivery:
         return Delivery(

@@ -30,6 +30,7 @@ class Store:
         self.tallies: dict[tuple[str, str], Tally] = {}
         self._queued: defaultdict[Lane, list[tuple[int, int, str]]] = defaultdict(list)
         self._scheduled: list[tuple[float, int, str]] = []
+        self._guarded: list[tuple[float, int, str]] = []
         self._ended: list[tuple[float, int, str]] = []
         self._numbers = itertools.count(1)
 
@@ -42,6 +43,14 @@ class Store:
         self._enqueue(entry, message.due, now)
         return True
 
+    def enroll(self, message: Message, body: bytes, guard: float, now: float) -> bool:
+        """Add a message that another engine carries at once; what is due later is as any other."""
+        is_new = self.add(message, body, now)
+        entry = self.entries[message.id]
+        if is_new and entry.state is State.QUEUED:
+            self._park(entry, guard)
+        return is_new
+
     def claim(self, lanes: Sequence[Lane], limit: int, worker: str, now: float) -> list[Delivery]:
         """Move due messages to a living worker, what dead ones held included."""
         member = self.workers.get(worker)
@@ -52,25 +61,48 @@ class Store:
         taken: list[Delivery] = []
         for lane in lanes:
             for entry in itertools.islice(self._pop(lane), max(limit - len(taken), 0)):
-                entry.state, entry.worker = State.RUNNING, worker
-                entry.token += 1
-                entry.deliveries += 1
-                if entry.defect is None:
-                    entry.message, entry.defect = decode_message(entry.body, entry.id)
-                taken.append(entry.delivery(now))
+                taken.append(self._lease(entry, worker, now))
         return taken
 
+    def claim_one(self, message: Message, body: bytes, worker: str, now: float) -> Delivery | None:
+        """Lease this very message to a living worker. If that cannot be, it is left where `claim` finds it."""
+        self.add(message, body, now)
+        member = self.workers.get(worker)
+        is_alive = member is not None and member.is_alive(now)
+        self.promote(now)
+        if is_alive:
+            self.reap(now)
+        entry = self.entries[message.id]
+        if entry.state is not State.QUEUED:
+            return None
+        if not is_alive:
+            self._unpark(entry, now)
+            return None
+        return self._lease(entry, worker, now)
+
+    def hand_over(self, delivery: Delivery, guard: float) -> bool:
+        entry = self.entries.get(delivery.id)
+        if entry is None or not entry.is_of(delivery):
+            return False
+        entry.deliveries = delivery.deliveries - 1
+        self._park(entry, guard)
+        return True
+
+    def confirm(self, id: str, token: int | None, now: float) -> None:
+        self.promote(now)
+        entry = self.entries.get(id)
+        if entry is not None and entry.is_parked and token in (None, entry.token):
+            entry.guard = None
+
     def next_due(self) -> float | None:
-        """When, without anybody's doing, there may be something to claim: a delay or a lease ends."""
+        """When, without anybody's doing, there may be something to claim: a delay, a lease or a guard ends."""
         times = [member.seen_at + member.heartbeat.lease for member in self.workers.values() if not member.is_dead]
-        return min([*times, *(due for due, _, _ in self._scheduled[:1])], default=None)
+        return min([*times, *(due for due, _, _ in self._scheduled[:1] + self._guarded[:1])], default=None)
 
     def settle(self, settlement: Settlement, now: float) -> bool:
         delivery, next = settlement.delivery, settlement.next
         entry = self.entries.get(delivery.id)
-        if entry is None or entry.seq != delivery.handle:
-            return False
-        if entry.state is not State.RUNNING or entry.token != delivery.token:
+        if entry is None or not entry.is_of(delivery):
             return False
         if isinstance(next, Ended):
             self._end(entry, next, settlement.at)
@@ -180,9 +212,34 @@ class Store:
             entry = self.entries.get(id)
             if entry and entry.seq == seq and entry.state is State.SCHEDULED and entry.due == due:
                 self._enqueue(entry, due, now)
+        while self._guarded and self._guarded[0][0] <= now:
+            guard, seq, id = heapq.heappop(self._guarded)
+            entry = self.entries.get(id)
+            if entry and entry.seq == seq and entry.is_parked and entry.guard == guard:
+                self._unpark(entry, now)
+
+    def _lease(self, entry: Entry, worker: str, now: float) -> Delivery:
+        entry.state, entry.worker = State.RUNNING, worker
+        entry.is_parked, entry.guard = False, None
+        entry.token += 1
+        entry.deliveries += 1
+        if entry.defect is None:
+            entry.message, entry.defect = decode_message(entry.body, entry.id)
+        return entry.delivery(now)
+
+    def _park(self, entry: Entry, guard: float) -> None:
+        """Another engine carries it, which somebody is to confirm until then."""
+        entry.state, entry.worker = State.QUEUED, None
+        entry.is_parked, entry.guard = True, guard
+        heapq.heappush(self._guarded, (guard, entry.seq, entry.id))
+
+    def _unpark(self, entry: Entry, now: float) -> None:
+        if entry.is_parked:
+            self._enqueue(entry, None, now)
 
     def _enqueue(self, entry: Entry, due: float | None, now: float) -> None:
         entry.worker = None
+        entry.is_parked, entry.guard = False, None
         if due is not None and due > now:
             entry.state, entry.due = State.SCHEDULED, due
             heapq.heappush(self._scheduled, (due, entry.seq, entry.id))
@@ -195,8 +252,8 @@ class Store:
         while heap:
             _, seq, id = heapq.heappop(heap)
             entry = self.entries.get(id)
-            # What was cancelled or purged while it waited left its place in the heap behind.
-            if entry and entry.seq == seq and entry.state is State.QUEUED and entry.lane == lane:
+            # What was cancelled, purged or claimed while it waited left its place in the heap behind.
+            if entry and entry.seq == seq and entry.is_in_line and entry.lane == lane:
                 yield entry
 
     def _end(self, entry: Entry, ended: Ended, at: float) -> None:
@@ -207,6 +264,7 @@ class Store:
             entry.id, ended.state, entry.message.task, ended.value, ended.failure, at, ended.usage, ended.dead
         )
         entry.state, entry.worker = ended.state, None
+        entry.is_parked, entry.guard = False, None
         entry.keep_until = None if ended.dead else at + ended.ttl
         if ended.dead:
             entry.reason = ended.failure.message if ended.failure else ""
