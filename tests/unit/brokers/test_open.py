@@ -43,7 +43,7 @@ async def test_four_slashes_name_a_file_from_the_root(tmp_path: Path) -> None:
         ("sqlite://tasks.db", "three slashes"),
         ("sqlite://", "three slashes"),
         ("sqlite:///:memory:", "memory://"),
-        ("sqlite:///a.db?sync=full", "there are synchronous and busy_timeout"),
+        ("sqlite:///a.db?sync=full", "there are synchronous, busy_timeout and shared"),
         ("sqlite:///a.db?synchronous=off", "normal or full"),
         ("sqlite:///a.db?busy_timeout=soon", "number of seconds"),
     ],

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from polypool.brokers.sqlite.fault import is_busy
 from polypool.brokers.sqlite.options import Options
+from polypool.brokers.sqlite.shared import PREFIX, Connection
 from polypool.brokers.sqlite.statements import SQL
 from polypool.core.error import EngineDamaged, EngineUnreachable, MissingExtra
 from polypool.native import lock
@@ -16,10 +17,12 @@ SCHEMA = 1
 """Raised with each change of the tables; kept in the file's user_version."""
 APPLICATION_ID = 0x706F6C79
 """Marks the file as polypool's ("poly"), for `file` and for us."""
+VERSION_TABLE = f"{PREFIX}version"
+"""Where the version is kept in a file of the app's."""
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
 
-def connect(path: str, options: Options) -> sqlite3.Connection:
+def connect(path: str, options: Options) -> Connection:
     """A connection in WAL mode to a file with our schema. For use on the calling thread."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -40,6 +43,7 @@ def connect(path: str, options: Options) -> sqlite3.Connection:
             timeout=0,
             cached_statements=256,
             check_same_thread=False,
+            factory=Connection,
         )
         try:
             _prepare(connection, path, options)
@@ -63,7 +67,8 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _prepare(connection: sqlite3.Connection, path: str, options: Options) -> None:
+def _prepare(connection: Connection, path: str, options: Options) -> None:
+    connection.is_shared = _is_shared(connection, options)
     _refuse_foreign(connection, path)
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -78,16 +83,46 @@ def _prepare(connection: sqlite3.Connection, path: str, options: Options) -> Non
     # Pages that are written often reach the file once in 16 MB of log instead of once in 4.
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+    if _version(connection) == 0:
         _create(connection)
 
 
-def _refuse_foreign(connection: sqlite3.Connection, path: str) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _is_shared(connection: Connection, options: Options) -> bool:
+    """Whether our tables have, or are to have, the names of those in a file of the app's."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+        return False
+    is_there = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", [VERSION_TABLE]).fetchone()[0]
+    return options.shared or bool(is_there)
+
+
+def _version(connection: Connection) -> int:
+    """Of our tables; 0 where there are none. In a file of the app's the user_version is the app's."""
+    if not connection.is_shared:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if not connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", [VERSION_TABLE]).fetchone()[0]:
+        return 0
+    return int(connection.execute(f"SELECT version FROM {VERSION_TABLE}").fetchone()[0])
+
+
+def _write_version(connection: Connection) -> None:
+    if connection.is_shared:
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {VERSION_TABLE} (version INTEGER NOT NULL)")
+        connection.execute(f"DELETE FROM {VERSION_TABLE}")
+        connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES ({SCHEMA})")
+    else:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def _refuse_foreign(connection: Connection, path: str) -> None:
+    version = _version(connection)
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if owner not in (0, APPLICATION_ID) or (owner == 0 and tables):
-        raise EngineDamaged(f"{path}: is another program's database; give the broker a file of its own")
+    if not connection.is_shared and (owner not in (0, APPLICATION_ID) or (owner == 0 and tables)):
+        raise EngineDamaged(
+            f"{path}: is another program's database; give the broker a file of its own (if it is your app's, and is to "
+            "hold polypool's tables too, say ?shared=yes in the broker's URL)"
+        )
     if version > SCHEMA:
         raise EngineDamaged(
             f"{path}: was made by a newer polypool (schema {version}, this one knows {SCHEMA}); "
@@ -95,15 +130,14 @@ def _refuse_foreign(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create(connection: Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been quicker.
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        if _version(connection) == 0:
             for statement in SQL["schema"].split(";\n"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            _write_version(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
