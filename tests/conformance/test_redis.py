@@ -98,7 +98,7 @@ async def test_what_a_take_brought_whose_answer_was_lost_is_given_back_uncounted
         proxy.is_mute = True
         taking = asyncio.create_task(scene.take())
         with redis.client(server.url) as admin:
-            await soon(lambda: admin.zcard("{polypool}:held:1") == 2)
+            await soon(lambda: admin.hlen("{polypool}:held:1") == 2)
         proxy.is_mute = False
         proxy.cut()
         with pytest.raises(EngineUnreachable):
@@ -118,7 +118,7 @@ async def test_a_settlement_whose_answer_was_lost_is_accepted_when_it_comes_agai
         proxy.is_mute = True
         settling = asyncio.create_task(scene.settle(held))
         with redis.client(server.url) as admin:
-            await soon(lambda: admin.zcard("{polypool}:held:1") == 0)
+            await soon(lambda: admin.hlen("{polypool}:held:1") == 0)
         proxy.is_mute = False
         proxy.cut()
         with pytest.raises(EngineUnreachable):

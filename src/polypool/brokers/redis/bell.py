@@ -1,20 +1,23 @@
 """Told by the server: one connection that listens on a channel of this process's own.
 
-A message says `w` (there is work in a lane that this process found empty), `o` (orders for a worker of this process) or
-`t` and ids (news of tasks that this process watches). Each is asked for in the same Lua call that found nothing, so
-none falls between. After a broken connection everybody looks again.
+A message says `w` (there is work in a lane that a take of this process found empty), `d` (messages that were leased to
+such a take), `o` (orders for a worker of this process) or `t` (news of tasks that this process watches, with their
+records where these are short). Each is asked for in the same Lua call that found nothing, so none falls between. After
+a broken connection everybody looks again.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import msgspec
 from redis import exceptions
 
+from polypool.brokers.redis.dial import Dialer
 from polypool.brokers.redis.fault import mapped
-from polypool.brokers.redis.link import AnyConnection, Dialer
+from polypool.brokers.redis.record import unframed
+from polypool.brokers.redis.wire import Wire
 from polypool.core.error import EngineError
 
 FIRST, LONGEST = 0.1, 2.0
@@ -23,21 +26,27 @@ SILENCE = 15.0
 """Seconds without a word after which the server is asked whether it is still there."""
 
 logger = logging.getLogger("polypool.redis")
-_ids = msgspec.msgpack.Decoder(list[str])
+
+Brought = asyncio.Future[list[bytes] | None]
+"""Time, then id and record of each message that was leased to a take; None: look again."""
 
 
 class Bell:
-    """Counts rings, so that whoever looked before a ring does not wait for it."""
+    """Hears what the server tells this process, and wakes whom it concerns."""
 
     def __init__(self, dialer: Dialer, prefix: str) -> None:
         self.channel = f"{prefix}to:{os.urandom(6).hex()}"
-        self.on_news: Callable[[list[str] | None], None] = lambda _: None
-        """Called with ids, or None: anything may have happened."""
+        self.on_news: Callable[[Mapping[str, bytes] | None], None] = lambda _: None
+        """Called with ids and records (empty: look for yourself), or None: anything may have happened."""
         self._dialer = dialer
         self._listening: asyncio.Task[None] | None = None
         self._is_heard = asyncio.Event()
         self._error: EngineError | None = None
-        self._rings = {"w": asyncio.Event(), "o": asyncio.Event()}
+        self._orders = asyncio.Event()
+        self._takes: dict[int, Brought] = {}
+        self._wire: Wire | None = None
+        self._lost: asyncio.Future[Exception | None] | None = None
+        self._heard_at = 0.0
 
     async def heard(self, within: float) -> str:
         """The channel, once the server knows that we listen; EngineUnreachable after `within` seconds."""
@@ -51,9 +60,18 @@ class Bell:
                 raise self._error or mapped(exceptions.TimeoutError("no answer"), self._dialer.address) from None
         return self.channel
 
-    def ticket(self, kind: str) -> asyncio.Event:
-        """What the next ring of this kind will set. Take it before looking."""
-        return self._rings[kind]
+    def expect(self, take: int) -> Brought:
+        """What will be brought to this take; expect it before asking, and `forget` it after."""
+        brought: Brought = asyncio.get_running_loop().create_future()
+        self._takes[take] = brought
+        return brought
+
+    def forget(self, take: int) -> None:
+        self._takes.pop(take, None)
+
+    def orders(self) -> asyncio.Event:
+        """What the next orders will set. Take it before looking."""
+        return self._orders
 
     async def close(self) -> None:
         listening, self._listening = self._listening, None
@@ -80,47 +98,65 @@ class Bell:
             delay = min(delay * 2, LONGEST)
 
     async def _listen_once(self) -> None:
-        connection = await self._dialer.dial()
+        """Until the connection is lost."""
+        loop = asyncio.get_running_loop()
+        lost = self._lost = loop.create_future()
+        wire = await self._dialer.dial(self._hear, self._lose)
         try:
-            await connection.send_command("SUBSCRIBE", self.channel)
-            while True:
-                said = await self._next(connection)
-                if said[0] == b"subscribe":
-                    self._is_heard.set()
-                    self._ring_all()  # whatever was rung while nobody listened
-                elif said[0] == b"message":
-                    self._told(said[2])
+            wire.send(("SUBSCRIBE", self.channel))
+            asked_at = self._heard_at = loop.time()
+            while not lost.done():
+                await asyncio.wait([lost], timeout=max(self._heard_at, asked_at) + SILENCE - loop.time())
+                if self._heard_at < asked_at and asked_at + SILENCE <= loop.time():
+                    raise exceptions.TimeoutError("the server fell silent")
+                if not lost.done() and self._heard_at + SILENCE <= loop.time():
+                    asked_at = loop.time()
+                    wire.send(("PING",))
+            raise lost.result() or exceptions.ConnectionError("the server hung up")
         finally:
-            await connection.disconnect(nowait=True)
+            wire.close()
 
-    @staticmethod
-    async def _next(connection: AnyConnection) -> list[bytes]:
-        reading = asyncio.ensure_future(connection.read_response(disable_decoding=True))
-        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
-            done, _ = await asyncio.wait([reading], timeout=SILENCE)
-            if not done:
-                await connection.send_command("PING", check_health=False)
-                done, _ = await asyncio.wait([reading], timeout=SILENCE)
-            if not done:
-                raise exceptions.TimeoutError("the server fell silent")
-            said: list[bytes] = reading.result()
-            return said
-        finally:
-            reading.cancel()
+    def _lose(self, error: Exception | None) -> None:
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(error)
+
+    def _hear(self, said: Any) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        if isinstance(said, Exception):
+            self._lose(said)
+        elif said[0] == b"message":
+            self._told(said[2])
+        elif said[0] == b"subscribe":
+            self._is_heard.set()
+            self._ring_all()  # whatever was rung while nobody listened
 
     def _told(self, words: bytes) -> None:
-        kind = words[:1].decode()
-        if kind == "t":
-            self.on_news(_ids.decode(words[1:]))
-        elif kind in self._rings:
-            self._ring(kind)
+        kind = words[:1]
+        if kind == b"d":
+            number, *brought = unframed(words[1:])
+            self._bring(int(number), brought)
+        elif kind == b"t":
+            news = unframed(words[1:])
+            self.on_news({id.decode(): stored for id, stored in zip(news[::2], news[1::2], strict=True)})
+        elif kind == b"w":
+            self._ring_takes()
+        elif kind == b"o":
+            self._ring_orders()
 
-    def _ring(self, kind: str) -> None:
-        rung, self._rings[kind] = self._rings[kind], asyncio.Event()
+    def _bring(self, take: int, brought: list[bytes] | None) -> None:
+        waiting = self._takes.get(take)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(brought)
+
+    def _ring_takes(self) -> None:
+        for take in self._takes:
+            self._bring(take, None)
+
+    def _ring_orders(self) -> None:
+        rung, self._orders = self._orders, asyncio.Event()
         rung.set()
 
     def _ring_all(self) -> None:
-        for kind in self._rings:
-            self._ring(kind)
+        self._ring_takes()
+        self._ring_orders()
         self.on_news(None)

@@ -4,15 +4,15 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Sequence
-
-import msgspec
+from typing import NamedTuple
 
 from polypool.brokers.redis import settle as settling
 from polypool.brokers.redis.bell import Bell
 from polypool.brokers.redis.gather import Gather
-from polypool.brokers.redis.link import Link, Word
+from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import beat_words
-from polypool.brokers.redis.record import CANCELLED, LENGTH, Ending, Words, header, lane_name
+from polypool.brokers.redis.record import LENGTH, Ending, Words, delivery, header, lane_name
+from polypool.brokers.redis.wire import Word
 from polypool.brokers.stored import encoded
 from polypool.core.codec import decode_message, encode
 from polypool.core.decide import type_name
@@ -55,7 +55,7 @@ class RedisBroker:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._timeout)
         await self._bell.close()
-        await self._link.close()
+        self._link.close()
 
     async def put(self, messages: Sequence[Message]) -> list[bool]:
         if not messages:
@@ -64,10 +64,11 @@ class RedisBroker:
         return await self._puts.add(pairs)
 
     async def _put(self, pairs: Sequence[tuple[Message, bytes]]) -> list[bool]:
-        words = Words()
+        words = Words(self._clock())
+        words.add(len(pairs))
         for message, body in pairs:
-            words.add_message(message, body)
-        return [bool(one) for one in await self._link.run("put", words.all())]
+            words.add(*words.message(message, body))
+        return _all_but(await self._link.run("put", words.all()), len(pairs))
 
     async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> list[Delivery]:
         if limit <= 0 or not lanes:
@@ -76,46 +77,61 @@ class RedisBroker:
         deadline = loop.time() + wait
         while True:
             left = deadline - loop.time()
-            channel = await self._bell.heard(max(left, self._timeout)) if wait > 0 and left > 0 else ""
-            ticket = self._bell.ticket("w")
-            deliveries, pause = await self._take(lanes, limit, worker, channel)
-            left = deadline - loop.time()
-            if deliveries or left <= 0:
+            if wait <= 0 or left <= 0:
+                taken = await self._take(next(self._takes), lanes, limit, worker, False)
+                return taken.named(taken.found)
+            await self._bell.heard(max(left, self._timeout))
+            if deliveries := await self._take_or_wait(lanes, limit, worker, deadline):
                 return deliveries
-            try:
-                async with asyncio.timeout(left if pause is None else min(left, pause)):
-                    await ticket.wait()
-            except TimeoutError:
-                continue
 
-    async def _take(
-        self, lanes: Sequence[Lane], limit: int, worker: str, channel: str
-    ) -> tuple[list[Delivery], float | None]:
-        """One try. Whatever keeps its answer from being returned, what it brought is given back."""
+    async def _take_or_wait(self, lanes: Sequence[Lane], limit: int, worker: str, deadline: float) -> list[Delivery]:
+        """One try, and what is brought to it until another one may bring something."""
+        loop, number = asyncio.get_running_loop(), next(self._takes)
+        brought = self._bell.expect(number)
+        try:
+            taken = await self._take(number, lanes, limit, worker, True)
+            if deliveries := taken.named(taken.found):
+                return deliveries
+            left = max(deadline - loop.time(), 0.0)
+            self._unheard.setdefault(worker, set()).add(number)
+            await asyncio.wait([brought], timeout=left if taken.pause is None else min(left, taken.pause))
+            found = brought.result() if brought.done() else None
+            if found is None:
+                # Unless it was told to look again, it still waits there: what is brought from now on would be lost.
+                await self._give_back(worker)
+                return []
+            self._forget(worker, number)
+            return taken.named(found)
+        except asyncio.CancelledError:
+            self._give_back_soon(worker)
+            raise
+        finally:
+            self._bell.forget(number)
+
+    async def _take(self, number: int, lanes: Sequence[Lane], limit: int, worker: str, waits: bool) -> "_Taken":
+        """Ask once. Whatever keeps its answer from being returned, what it brought is given back."""
         await self._give_back(worker)
-        number = next(self._takes)
         try:
             now, pause, numbers, *found = await self._link.run(
-                "take", [worker, self._bell.channel, number, limit, channel, *map(lane_name, lanes)]
+                "take", [worker, self._bell.channel, number, limit, int(waits), *map(lane_name, lanes)]
             )
         except BaseException as error:
             if not isinstance(error, Exception) or isinstance(error, EngineUnreachable):
                 self._unheard.setdefault(worker, set()).add(number)
                 self._give_back_soon(worker)
             raise
-        taken_at = float(now)
-        named = dict(zip(numbers, lanes, strict=False))
-        pairs = zip(found[::2], found[1::2], strict=True)
-        deliveries = [_delivery(id, stored, taken_at, named) for id, stored in pairs]
-        return deliveries, float(pause) if pause else None
+        return _Taken(dict(zip(numbers, lanes, strict=False)), [now, *found], float(pause) if pause else None)
 
     async def _give_back(self, worker: str) -> None:
         if numbers := list(self._unheard.get(worker, ())):
             await self._link.run("give_back", [worker, self._bell.channel, *sorted(numbers)])
-            left = self._unheard.get(worker, set())
-            left.difference_update(numbers)
-            if not left:
-                self._unheard.pop(worker, None)
+            self._forget(worker, *numbers)
+
+    def _forget(self, worker: str, *numbers: int) -> None:
+        left = self._unheard.get(worker, set())
+        left.difference_update(numbers)
+        if not left:
+            self._unheard.pop(worker, None)
 
     def _give_back_soon(self, worker: str) -> None:
         """Now if the server is there; otherwise before the next take, or by the end of the lease."""
@@ -137,7 +153,7 @@ class RedisBroker:
         if wait > 0 and not heartbeat.is_leaving:
             await self._bell.heard(self._timeout)
         await self._give_back(name)
-        ticket = self._bell.ticket("o")
+        ticket = self._bell.orders()
         fenced, *asked = await self._link.run("beat", beat_words(heartbeat, self._bell.channel))
         if fenced or heartbeat.is_leaving:
             self._told.pop(name, None)
@@ -151,7 +167,7 @@ class RedisBroker:
                     await ticket.wait()
             except TimeoutError:
                 break
-            ticket = self._bell.ticket("o")
+            ticket = self._bell.orders()
             ids = frozenset(id.decode() for id in await self._link.run("orders", [name]))
         self._told[name] = ids
         return Orders(cancel=tuple(ids))
@@ -162,15 +178,16 @@ class RedisBroker:
         return await self._settles.add(settlements)
 
     async def _settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        held = {(one.delivery.handle, one.delivery.token) for one in settlements}
         words = settling.words(settlements, self.traits, self._maybe_written)
+        held = {(one.delivery.handle, one.delivery.token) for one in settlements}
         try:
-            accepted = await self._link.run("settle", words)
+            refused = await self._link.run("settle", words)
         except EngineUnreachable:
             self._maybe_written |= held
             raise
-        self._maybe_written -= held
-        return [bool(one) for one in accepted]
+        if self._maybe_written:
+            self._maybe_written -= held
+        return _all_but(refused, len(settlements))
 
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         if not ids:
@@ -202,13 +219,23 @@ class RedisBroker:
         return [id in done for id in ids]
 
 
-def _delivery(id: bytes, stored: bytes, now: float, lanes: dict[int, Lane]) -> Delivery:
-    head = header(stored)
-    body = stored[LENGTH + head.ending_length :]
-    message, defect = decode_message(body, id.decode())
-    if defect is not None:
-        lane = lanes[head.lane]
-        message = msgspec.structs.replace(message, queue=lane.queue, pool=lane.pool)
-    return Delivery(
-        message, body, head.token + 1, head.deliveries + 1, now, head.seq, bool(head.flags & CANCELLED), defect
-    )
+class _Taken(NamedTuple):
+    """What a take was answered with."""
+
+    lanes: dict[int, Lane]
+    found: list[bytes]
+    pause: float | None
+    """Seconds after which another try may bring something."""
+
+    def named(self, found: list[bytes]) -> list[Delivery]:
+        """The messages in an answer: the time, then id and record of each."""
+        now = float(found[0])
+        return [delivery(id, stored, now, self.lanes) for id, stored in zip(found[1::2], found[2::2], strict=True)]
+
+
+def _all_but(places: Sequence[int], count: int) -> list[bool]:
+    """True for each, except at these places, counted from 1."""
+    answer = [True] * count
+    for place in places:
+        answer[place - 1] = False
+    return answer

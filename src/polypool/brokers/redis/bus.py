@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from polypool.brokers.redis.bell import Bell
-from polypool.brokers.redis.link import Link, Word
+from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.record import record
 from polypool.brokers.redis.watch import Watch
+from polypool.brokers.redis.wire import Word
 from polypool.core.codec import encode
 from polypool.core.event import Event, Page, cursor
 

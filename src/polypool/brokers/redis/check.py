@@ -9,7 +9,7 @@ from redis import exceptions
 from polypool.core.error import EngineDamaged, EngineUnreachable
 
 OLDEST = (6, 2)
-LAYOUT = b"1"
+LAYOUT = b"2"
 """Of keys and records; raised when an older release could not read them."""
 
 logger = logging.getLogger("polypool.redis")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from polypool.brokers.redis.bell import Bell
 from polypool.brokers.redis.broker import RedisBroker
 from polypool.brokers.redis.bus import RedisBus
+from polypool.brokers.redis.dial import Dialer
 from polypool.brokers.redis.inspector import RedisInspector
-from polypool.brokers.redis.link import Dialer, Link
+from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.options import Options
 from polypool.brokers.redis.results import RedisResults
 from polypool.brokers.redis.watch import Watch

@@ -61,6 +61,26 @@ _BY_WORD: tuple[tuple[str, type[EngineError], str], ...] = (
 )
 
 
+_KINDS: dict[str, type[exceptions.RedisError]] = {
+    "LOADING": exceptions.BusyLoadingError,
+    "MOVED": exceptions.MovedError,
+    "NOAUTH": exceptions.AuthenticationError,
+    "NOPERM": exceptions.NoPermissionError,
+    "NOSCRIPT": exceptions.NoScriptError,
+    "OOM": exceptions.OutOfMemoryError,
+    "READONLY": exceptions.ReadOnlyError,
+    "WRONGPASS": exceptions.AuthenticationError,
+}
+
+
+def recognised(text: str) -> exceptions.RedisError:
+    """What the server answered with, as an exception: the first word tells which."""
+    kind, _, rest = text.partition(" ")
+    if kind == "MOVED":
+        return exceptions.MovedError(rest)
+    return _KINDS.get(kind, exceptions.ResponseError)(text)
+
+
 def mapped(error: Exception, address: str) -> EngineError:
     """The error to raise to polypool's callers."""
     if isinstance(error, EngineError):

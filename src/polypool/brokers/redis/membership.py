@@ -2,7 +2,7 @@
 
 import msgspec
 
-from polypool.brokers.redis.link import Word
+from polypool.brokers.redis.wire import Word
 from polypool.core.codec import encode
 from polypool.core.measure import BUCKETS, Tally
 from polypool.core.report import Heartbeat

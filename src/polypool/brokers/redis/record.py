@@ -5,14 +5,19 @@ from typing import NamedTuple
 
 import msgspec
 
+from polypool.brokers.redis.wire import Word
 from polypool.core.codec import decode_message, encode
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
-from polypool.core.message import Lane, Message
+from polypool.core.message import Delivery, Lane, Message
 from polypool.core.outcome import Ended, Failure, Settlement, Usage
 from polypool.core.report import TaskView
 
-_HEADER = struct.Struct(">cBhIIIIQddI")
+_HEADER = struct.Struct(">cBhIQIIIddI")
+_TAKEN = struct.Struct(">xB2xIQII20xI")
+_FENCE = struct.Struct(">QI")
+_REST = struct.Struct(">ddI")
+_FRAME = struct.Struct(">I")
 LENGTH = _HEADER.size
 BEGINNING = 1024
 """Bytes of a message that has not ended that are enough to see its state and its task's name."""
@@ -37,10 +42,10 @@ class Header(NamedTuple):
     flags: int
     priority: int
     lane: int
+    seq: int
     token: int
     deliveries: int
     worker: int
-    seq: int
     due: float
     keep_until: float
     ending_length: int
@@ -139,26 +144,58 @@ def lane_named(name: bytes) -> Lane:
 
 
 class Words:
-    """The arguments of put.lua and settle.lua: each lane once, then what refers to it by its place."""
+    """The arguments of put.lua and settle.lua: where messages go, each place once, then what refers to these places."""
 
-    def __init__(self) -> None:
-        self._lanes: dict[str, int] = {}
-        self._words: list[str | bytes | int | float] = []
+    def __init__(self, now: float) -> None:
+        self._now = now
+        """Since when a message waits that does not say when it was sent."""
+        self._fronts: dict[tuple[str, str, int], int] = {}
+        self._words: list[Word] = []
 
-    def add(self, *words: str | bytes | int | float) -> None:
-        self._words.extend(words)
+    def add(self, *words: Word) -> None:
+        self._words += words
 
-    def add_message(self, message: Message, body: bytes) -> None:
-        due = "" if message.due is None else repr(message.due)
-        since = repr(message.sent_at) if message.sent_at else ""
-        self._words += (message.id, self.place(message), message.priority, due, since, body)
+    def message(self, message: Message, body: bytes) -> tuple[Word, ...]:
+        """A message as `add_all` in line.lua reads it."""
+        due = message.due
+        rest = _REST.pack((message.sent_at or self._now) if due is None else due, 0.0, 0) + body
+        return message.id, self.front(message), "" if due is None else repr(due), rest
 
-    def place(self, message: Message) -> int:
-        """Where a message's lane stands in the list."""
-        return self._lanes.setdefault(f"{message.pool}:{message.queue}", len(self._lanes) + 1)
+    def front(self, message: Message) -> int:
+        """Where a message's lane and priority stand in the list."""
+        return self._fronts.setdefault((message.pool, message.queue, message.priority), len(self._fronts) + 1)
 
-    def all(self) -> list[str | bytes | int | float]:
-        return [len(self._lanes), *self._lanes, *self._words]
+    def all(self) -> list[Word]:
+        fronts: list[Word] = [len(self._fronts)]
+        for pool, queue, priority in self._fronts:
+            fronts += (f"{pool}:{queue}", priority)
+        return fronts + self._words
+
+
+def fence(delivery: Delivery) -> bytes:
+    """What must still stand in the header for a settlement to be written."""
+    return _FENCE.pack(delivery.handle, delivery.token)
+
+
+def delivery(id: bytes, stored: bytes, now: float, lanes: dict[int, Lane]) -> Delivery:
+    """A message as it was taken; `stored` is its record before that."""
+    flags, lane_number, seq, token, deliveries, ending_length = _TAKEN.unpack_from(stored)
+    body = stored[LENGTH + ending_length :]
+    message, defect = decode_message(body, id.decode())
+    if defect is not None:
+        lane = lanes[lane_number]
+        message = msgspec.structs.replace(message, queue=lane.queue, pool=lane.pool)
+    return Delivery(message, body, token + 1, deliveries + 1, now, seq, bool(flags & CANCELLED), defect)
+
+
+def unframed(data: bytes) -> list[bytes]:
+    """Words that each are led by their length."""
+    words, at = [], 0
+    while at < len(data):
+        start = at + 4
+        at = start + _FRAME.unpack_from(data, at)[0]
+        words.append(data[start:at])
+    return words
 
 
 def _task_name(body: bytes) -> str:

@@ -46,15 +46,19 @@ class RedisResults:
         loop, pending = asyncio.get_running_loop(), self._watch.pending
         channel = await self._bell.heard(self._timeout) if deadline > loop.time() else ""
         unsure = [id for id in ids if id not in pending]
+        ended: list[Record] = []
         while True:
-            records = [known for known in await self._read(unsure, channel, LENGTH) if known is not None]
-            ended = [known for known in records if known.state.is_final]
-            pending.difference_update(unsure)
-            if channel:
-                pending.update(
-                    known.id for known in records if not known.state.is_final and known.id not in ticket.changed
-                )
+            if unsure:
+                records = [known for known in await self._read(unsure, channel, LENGTH) if known is not None]
+                ended += [known for known in records if known.state.is_final]
+                pending.difference_update(unsure)
+                if channel:
+                    pending.update(
+                        known.id for known in records if not known.state.is_final and known.id not in ticket.changed
+                    )
             left = deadline - loop.time()
             if ended or left <= 0 or not (ticket.changed or any(id in pending for id in ids)):
                 return ended
-            unsure = await ticket.next(left)
+            news = await ticket.next(left)
+            ended = [record(id, stored) for id, stored in news.items() if stored]
+            unsure = [id for id, stored in news.items() if not stored]

@@ -25,7 +25,7 @@ def load(version: tuple[int, int]) -> dict[str, Script]:
         for file in folder.iterdir()
         if file.name.endswith(".lua")
     }
-    shared = texts.pop("record")
+    shared = texts.pop("record") + texts.pop("line")
     scripts = {}
     for name, text in texts.items():
         flags = "#!lua flags=allow-oom\n" if name in FREEING and version >= FLAGS_SINCE else ""

@@ -1,7 +1,7 @@
 """Which coroutines wait for news of which tasks."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from polypool.brokers.redis.bell import Bell
 
@@ -11,22 +11,23 @@ class Ticket:
 
     def __init__(self, ids: Collection[str]) -> None:
         self.ids = ids
-        self.changed: set[str] = set()
+        self.changed: dict[str, bytes] = {}
+        """With what was told of them: a record of its end, or nothing."""
         self._rung = asyncio.Event()
 
-    def mark(self, id: str) -> None:
-        self.changed.add(id)
+    def mark(self, id: str, stored: bytes) -> None:
+        self.changed[id] = stored
         self._rung.set()
 
-    async def next(self, wait: float) -> list[str]:
+    async def next(self, wait: float) -> dict[str, bytes]:
         """What there was news of, as soon as there is any; empty after `wait` seconds."""
         try:
             async with asyncio.timeout(wait):
                 await self._rung.wait()
         except TimeoutError:
-            return []
+            return {}
         self._rung.clear()
-        changed, self.changed = list(self.changed), set()
+        changed, self.changed = self.changed, {}
         return changed
 
 
@@ -54,10 +55,11 @@ class Watch:
             if not here:
                 self._tickets.pop(id, None)
 
-    def _told(self, ids: list[str] | None) -> None:
-        if ids is None:
+    def _told(self, news: Mapping[str, bytes] | None) -> None:
+        if news is None:
             self.pending.clear()
-        for id in list(self._tickets) if ids is None else ids:
+            news = dict.fromkeys(self._tickets, b"")
+        for id, stored in news.items():
             self.pending.discard(id)
             for ticket in self._tickets.get(id, ()):
-                ticket.mark(id)
+                ticket.mark(id, stored)

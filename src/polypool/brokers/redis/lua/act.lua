@@ -7,7 +7,7 @@ for at = 4, #ARGV do
   local key = P .. 'task:' .. id
   local head = call('GETRANGE', key, 0, HEADER - 1)
   if #head == HEADER then
-    local state, flags, priority, lane, token, _, _, seq, _, _, ending = unpack_header(FORMAT, head)
+    local state, flags, priority, lane, seq, token, _, _, _, _, ending = unpack_header(FORMAT, head)
     local is_wanted = state == 'D'
     if ARGV[3] ~= '1' then is_wanted = WAITING[state] or false end
     if is_wanted then
@@ -17,7 +17,7 @@ for at = 4, #ARGV do
         local body = string.sub(call('GET', key), HEADER + ending + 1)
         if has(flags, CANCELLED) then flags = flags - CANCELLED end
         enqueue(id, lane, priority, seq, nil)
-        call('SET', key, pack(FORMAT, 'q', flags, priority, lane, token, 0, 0, seq, now, 0, 0) .. body)
+        call('SET', key, pack(FORMAT, 'q', flags, priority, lane, seq, token, 0, 0, now, 0, 0) .. body)
       else
         if state ~= 'D' then call('ZREM', P .. (state == 'q' and 'wait:' or 'later:') .. lane, id) end
         forget(id, flags)

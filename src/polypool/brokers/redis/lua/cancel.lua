@@ -8,10 +8,10 @@ for at = 2, #ARGV, 3 do
   local key = P .. 'task:' .. id
   local head = call('GETRANGE', key, 0, HEADER - 1)
   if #head == HEADER then
-    local state, flags, _, lane, _, _, worker = unpack_header(FORMAT, head)
+    local state, flags, _, lane, _, _, _, worker = unpack_header(FORMAT, head)
     if WAITING[state] then
       call('ZREM', P .. (state == 'q' and 'wait:' or 'later:') .. lane, id)
-      finish(id, head, 'C', tonumber(ARGV[at + 1]), ARGV[at + 2], listed)
+      finish(id, head, 'C', keeping(tonumber(ARGV[at + 1])), ARGV[at + 2], listed)
       is_accepted = 1
     elseif state == 'r' then
       if not has(flags, CANCELLED) then call('SETRANGE', key, 1, string.char(flags + CANCELLED)) end

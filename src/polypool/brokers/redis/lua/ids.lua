@@ -14,13 +14,14 @@ for _, lane in ipairs(lanes) do
   if string.find(wanted, 's', 1, true) then extend(call('ZRANGE', P .. 'later:' .. lane, 0, -1)) end
 end
 if string.find(wanted, 'r', 1, true) then
-  for _, worker in ipairs(call('ZRANGE', P .. 'known', 0, -1)) do extend(call('ZRANGE', P .. 'held:' .. worker, 0, -1)) end
+  for _, worker in ipairs(call('ZRANGE', P .. 'known', 0, -1)) do extend(call('HKEYS', P .. 'held:' .. worker)) end
 end
-for _, key in ipairs({ 'D', 'S', 'F', 'C' }) do
+if string.find(wanted, 'D', 1, true) then
+  for _, member in ipairs(call('ZRANGE', P .. 'dead', 0, -1)) do answer[#answer + 1] = string.sub(member, 9) end
+end
+for _, key in ipairs({ 'S', 'F', 'C' }) do
   if string.find(wanted, key, 1, true) then
-    for _, member in ipairs(call('ZRANGE', P .. (key == 'D' and 'dead' or 'ended:' .. key), 0, -1)) do
-      answer[#answer + 1] = string.sub(member, 9)
-    end
+    for _, member in ipairs(call('LRANGE', P .. 'ended:' .. key, 0, -1)) do answer[#answer + 1] = string.sub(member, 17) end
   end
 end
 return answer

@@ -1,69 +1,71 @@
 -- Purpose: write how runs ended: the next state, the ending, what follows; nothing where the token is stale.
--- Keys: task, wait, later, held, asked, running, dead, ended, watch, hungry. Arguments: now, number of lanes, the lanes, then for
--- each settlement: id, seq, token, 1 where an earlier try may have been written, kind, a, b, blob, number of follow-ups, and these as in
--- put.lua. Kinds S F C D: a = seconds to keep, blob = ending. A: waits again, a = deliveries, b = due or empty, blob = new body
--- or empty, then place of its lane and priority.
--- Result: 1 or 0 for each settlement. Atomic: a workflow cannot stop between an ending and what follows it.
-local numbers, at = {}, 3
-for place = 1, tonumber(ARGV[2]) do
-  numbers[place] = lane_number(ARGV[at])
-  at = at + 1
+-- Keys: task, wait, later, held, asked, running, dead, ended, watch, hungry, parked. Arguments: now, fronts (see read_fronts), number of manners,
+-- for each: kind, seconds to keep, 1 where an earlier try may have been written, 1 where messages follow; then for each settlement: id, fence (seq
+-- and token as in the header), its manner, ending. Kind A (waits again) goes on with: deliveries, due or empty, new body or empty, place of its front.
+-- Messages that follow: how many, and these as in put.lua.
+-- Result: the places of those that were refused. Atomic: a workflow cannot stop between an ending and what follows it.
+local fronts, at = read_fronts(2)
+local manners, refused, listed, gone, freed = {}, {}, {}, {}, {}
+for place = 1, tonumber(ARGV[at]) do
+  local kind, seconds = ARGV[at + 1], tonumber(ARGV[at + 2])
+  manners[tostring(place)] = {
+    kind = kind, keep = keeping(seconds), is_retry = ARGV[at + 3] == '1', has_more = ARGV[at + 4] == '1',
+  }
+  at = at + 4
 end
-local accepted, listed, done, gone, freed = {}, {}, {}, {}, {}
+at = at + 1
 
-local function again(id, head, deliveries, due, body, place, its_priority)
-  local _, flags, priority, lane, token, _, _, seq, since, _, ending = unpack_header(FORMAT, head)
+local function again(id, head, deliveries, due, body, front)
+  local _, flags, priority, lane, seq, token, _, _, since = unpack_header(FORMAT, head)
   local key = P .. 'task:' .. id
-  if body ~= '' then lane, priority = numbers[place], its_priority end
+  if body ~= '' then lane, priority = front.lane, front.priority end
   if has(flags, CANCELLED) then due = nil end
   local state = enqueue(id, lane, priority, seq, due)
-  head = pack(FORMAT, state, flags, priority, lane, token, deliveries, 0, seq, state == 's' and due or since, 0, 0)
+  head = pack(FORMAT, state, flags, priority, lane, seq, token, deliveries, 0, state == 's' and due or since, 0, 0)
   if body ~= '' then call('SET', key, head .. body) else call('SETRANGE', key, 0, head) end
 end
 
+-- Its worker holds it no longer.
+local function free(id, head)
+  local lane, worker = string.sub(head, 5, 8), string.sub(head, 25, 28)
+  gone[lane] = (gone[lane] or 0) + 1
+  local ids = freed[worker]
+  if not ids then
+    ids = {}
+    freed[worker] = ids
+  end
+  ids[#ids + 1] = id
+  if has(string.byte(head, 2), CANCELLED) then call('SREM', P .. 'asked:' .. unpack_header('>I4', worker), id) end
+end
+
+local place = 0
 while at <= #ARGV do
-  local id, seq, token, kind = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 4]
+  local id, manner = ARGV[at], manners[ARGV[at + 2]]
   local head = call('GETRANGE', P .. 'task:' .. id, 0, HEADER - 1)
-  local is_held, was_written = false, false
-  local flags, lane, worker
-  if #head == HEADER then
-    local state, _, its_token, its_seq
-    state, flags, _, lane, its_token, _, worker, its_seq = unpack_header(FORMAT, head)
-    local is_same = its_seq == seq and its_token == token
-    is_held = is_same and state == 'r'
-    was_written = is_same and not is_held and ARGV[at + 3] == '1'
-  end
-  local next = at + 9
-  if kind == 'A' then next = next + 2 end
+  local is_same = string.sub(head, FENCE_FROM, FENCE_TO) == ARGV[at + 1]
+  local is_held = is_same and string.sub(head, 1, 1) == 'r'
+  local next = at + 4
+  place = place + 1
   if is_held then
-    gone[lane] = (gone[lane] or 0) + 1
-    local held = freed[worker]
-    if not held then
-      held = {}
-      freed[worker] = held
-    end
-    held[#held + 1] = id
-    if has(flags, CANCELLED) then call('SREM', P .. 'asked:' .. worker, id) end
-    if kind == 'A' then
-      again(id, head, tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), ARGV[at + 7], tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]))
+    free(id, head)
+    if manner.kind ~= 'A' then
+      finish(id, head, manner.kind, manner.keep, ARGV[at + 3], listed)
     else
-      finish(id, head, kind, tonumber(ARGV[at + 5]), ARGV[at + 7], listed)
+      again(id, head, tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), ARGV[at + 6], fronts[tonumber(ARGV[at + 7])])
     end
+  elseif not (is_same and manner.is_retry) then
+    refused[#refused + 1] = place
   end
-  for _ = 1, tonumber(ARGV[at + 8]) do
-    if is_held then
-      add(ARGV[next], numbers[tonumber(ARGV[next + 1])], tonumber(ARGV[next + 2]), tonumber(ARGV[next + 3]),
-        tonumber(ARGV[next + 4]), ARGV[next + 5])
-    end
-    next = next + 6
+  if manner.kind == 'A' then next = next + 4 end
+  if manner.has_more then
+    local count = tonumber(ARGV[next])
+    if is_held then add_all(fronts, next + 1, count) end
+    next = next + 1 + count * 4
   end
-  accepted[#accepted + 1] = (is_held or was_written) and 1 or 0
   at = next
 end
-for lane, count in pairs(gone) do call('HINCRBY', P .. 'running', lane, -count) end
-for worker, ids in pairs(freed) do
-  for start = 1, #ids, 1000 do call('ZREM', P .. 'held:' .. worker, unpack(ids, start, math.min(start + 999, #ids))) end
-end
+for lane, count in pairs(gone) do call('HINCRBY', P .. 'running', unpack_header('>I4', lane), -count) end
+for worker, ids in pairs(freed) do spread('HDEL', P .. 'held:' .. unpack_header('>I4', worker), ids) end
 list_ended(listed)
 publish()
-return accepted
+return refused

@@ -9,6 +9,6 @@ for at = 1, #known, 2 do
   answer[#answer + 1] = call('HGET', P .. 'worker:' .. worker, 'beat')
   answer[#answer + 1] = known[at + 1]
   answer[#answer + 1] = lease > now and 1 or 0
-  answer[#answer + 1] = call('ZCARD', P .. 'held:' .. worker)
+  answer[#answer + 1] = call('HLEN', P .. 'held:' .. worker)
 end
 return answer
