@@ -136,7 +136,10 @@ class Claims(Protocol):
 
         None: the copy that was claimed with is to be thrown away. The message is over, or held by somebody, or (it is
         due later, or this worker is not alive and was given nothing) parked no longer but back in its lane: whatever
-        the reason, nothing depends on the copy any more."""
+        the reason, nothing depends on the copy any more.
+
+        What ends while it is parked (cancelled, purged) has its copy still to come, perhaps long after its ending was
+        forgotten: such an id is remembered for a day, or that copy would be taken for an unknown message and run."""
 
 
 class Inspector(Protocol):
