@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from polypool.brokers.open import open_engine
 from polypool.core.error import EngineFull, EngineUnreachable
 from polypool.core.message import Delivery, Policy
 from polypool.core.outcome import Done
@@ -108,6 +110,31 @@ async def test_what_a_take_brought_whose_answer_was_lost_is_given_back_uncounted
         await scene.engine.broker.close()
 
 
+async def test_what_was_brought_to_a_waiting_take_and_got_lost_is_given_back_uncounted(server: redis.Server) -> None:
+    async with Proxy(server.port) as proxy:
+        scene = Scene(f"redis://127.0.0.1:{proxy.port}", time.time)
+        sender = open_engine(server.url)
+        await scene.engine.broker.open()
+        await sender.broker.open()
+        await scene.join(lease=60.0)
+        taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 30))
+        with redis.client(server.url) as admin:
+            await soon(lambda: admin.exists("{polypool}:hungry:1"))
+            proxy.is_mute = True
+            await sender.broker.put([message("a")])
+            assert admin.hlen("{polypool}:held:1") == 1, "leased by the sender's own call"
+        proxy.is_mute = False
+        proxy.cut()
+        try:
+            taken = await asyncio.wait_for(taking, 20)
+        except EngineUnreachable:
+            taken = await reached(scene)
+        assert [(d.id, d.deliveries) for d in taken] == [("a", 1)]
+        assert await scene.settle(taken[0])
+        await sender.broker.close()
+        await scene.engine.broker.close()
+
+
 async def test_a_settlement_whose_answer_was_lost_is_accepted_when_it_comes_again(server: redis.Server) -> None:
     async with Proxy(server.port) as proxy:
         scene = Scene(f"redis://127.0.0.1:{proxy.port}", time.time)
@@ -175,6 +202,80 @@ async def test_what_a_killed_process_held_comes_back_when_its_lease_ends(real: S
     assert [(d.id, d.token, d.deliveries) for d in taken] == [("a", 2, 2), ("b", 2, 2)]
 
 
+WAITER = """
+import asyncio, sys, time
+from tests.conformance.scene import LANE, Scene
+async def wait(url):
+    scene = Scene(url, time.time)
+    await scene.engine.broker.open()
+    await scene.join("killed", lease=60)
+    await scene.engine.broker.take([LANE], 5, "killed", 60)
+asyncio.run(wait(sys.argv[1]))
+"""
+
+
+async def test_nothing_is_brought_to_a_take_whose_process_was_killed(real: Scene) -> None:
+    await real.join("alive", lease=60.0)
+    waiter = subprocess.Popen([sys.executable, "-c", WAITER, real.url], cwd=ROOT)
+    with redis.client(real.url) as admin:
+        try:
+            await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:1"), 20)
+        finally:
+            waiter.send_signal(signal.SIGKILL)
+            waiter.wait(10)
+        await soon(lambda: not admin.pubsub_channels(f"{redis.prefix(real.url)}*"))
+    await real.put("a")
+    assert [(d.id, d.deliveries) for d in await real.take(worker="alive")] == [("a", 1)]
+
+
+async def test_what_comes_is_brought_to_a_waiting_take_and_its_end_to_a_waiting_client_unasked(real: Scene) -> None:
+    await real.join(lease=60.0)
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
+    with redis.client(real.url) as admin:
+        await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:1"))
+        await real.join(lease=60.0)  # a heartbeat meanwhile changes nothing
+        calls = _verbs(admin)
+        await real.put("a")
+        [delivery] = await asyncio.wait_for(taking, 10)
+        assert _verbs(admin) - calls == 1, "the put alone"
+        waiting = asyncio.create_task(real.engine.results.wait(["a"], 20))
+        await soon(lambda: admin.hexists(f"{redis.prefix(real.url)}watch", "a"))
+        calls = _verbs(admin)
+        await real.settle(delivery, Done(b"\x2a"))
+        [record] = await asyncio.wait_for(waiting, 10)
+        assert (record.state, record.value) == ("succeeded", b"\x2a")
+        assert _verbs(admin) - calls == 1, "the settle alone"
+
+
+async def test_a_task_too_large_to_be_brought_and_a_result_too_large_are_asked_for(real: Scene) -> None:
+    await real.join(lease=60.0)
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
+    with redis.client(real.url) as admin:
+        await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:1"))
+        await real.put("a", args=b"\xc6\x00\x01\x00\x00" + bytes(65_536))
+        [delivery] = await asyncio.wait_for(taking, 10)
+        waiting = asyncio.create_task(real.engine.results.wait(["a"], 20))
+        await soon(lambda: admin.hexists(f"{redis.prefix(real.url)}watch", "a"))
+    large = b"\xc6\x00\x01\x00\x00" + bytes(65_536)
+    await real.settle(delivery, Done(large))
+    [record] = await asyncio.wait_for(waiting, 10)
+    assert record.value == large
+
+
+async def test_many_at_once_reach_all_that_wait(real: Scene) -> None:
+    other = await real.another()
+    await real.join("w1", lease=60.0)
+    await real.join("w2", lease=60.0)
+    one = asyncio.create_task(real.engine.broker.take([LANE], 10, "w1", 20))
+    two = asyncio.create_task(other.broker.take([LANE], 10, "w2", 20))
+    with redis.client(real.url) as admin:
+        await soon(lambda: admin.scard(f"{redis.prefix(real.url)}hungry:1") == 2)
+    await real.put(*(str(n) for n in range(20)))
+    taken = await asyncio.wait_for(asyncio.gather(one, two), 10)
+    assert sorted(len(some) for some in taken) == [10, 10]
+    await other.broker.close()
+
+
 async def test_nothing_is_left_of_tasks_whose_endings_are_over(real: Scene) -> None:
     await real.join(lease=60.0)
     empty = set(redis.keys(real.url))
@@ -198,19 +299,16 @@ async def test_an_idle_worker_and_an_idle_client_ask_the_server_nothing(real: Sc
     await real.join(lease=60.0)
     await real.put("a", queue="elsewhere")
     taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
-    beating = asyncio.create_task(real.engine.broker.beat(heartbeat(lease=60.0), 20))
+    beating = asyncio.create_task(real.engine.broker.beat(heartbeat(lease=60.0, app="beaten"), 20))
     waiting = asyncio.create_task(real.engine.results.wait(["a"], 20))
     with redis.client(real.url) as admin:
         await soon(lambda: admin.hexists(f"{redis.prefix(real.url)}watch", "a"))
         await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:2"))
-
-        def calls() -> int:
-            return int(admin.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
-
-        before = calls()
+        await soon(lambda: b"beaten" in (admin.hget(f"{redis.prefix(real.url)}worker:1", "beat") or b""))
+        before = _verbs(admin)
         done, _ = await asyncio.wait([taking, beating, waiting], timeout=0.5)
         assert not done
-        assert calls() == before
+        assert _verbs(admin) == before
     for task in (taking, beating, waiting):
         task.cancel()
     await asyncio.gather(taking, beating, waiting, return_exceptions=True)
@@ -276,6 +374,11 @@ async def test_a_cluster_is_served_from_whichever_node_the_url_names() -> None:
     finally:
         for node in nodes:
             node.remove()
+
+
+def _verbs(admin: Redis) -> int:
+    """How many scripts were run."""
+    return int(admin.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
 
 
 def _is_up(*nodes: object) -> bool:

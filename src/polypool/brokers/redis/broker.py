@@ -93,18 +93,18 @@ class RedisBroker:
             if deliveries := taken.named(taken.found):
                 return deliveries
             left = max(deadline - loop.time(), 0.0)
+            try:
+                await asyncio.wait([brought], timeout=left if taken.pause is None else min(left, taken.pause))
+            except asyncio.CancelledError:
+                self._unheard.setdefault(worker, set()).add(number)
+                self._give_back_soon(worker)
+                raise
+            if brought.done() and (found := brought.result()) is not None:
+                return taken.named(found)
+            # It still waits there: what is brought from now on would be lost.
             self._unheard.setdefault(worker, set()).add(number)
-            await asyncio.wait([brought], timeout=left if taken.pause is None else min(left, taken.pause))
-            found = brought.result() if brought.done() else None
-            if found is None:
-                # Unless it was told to look again, it still waits there: what is brought from now on would be lost.
-                await self._give_back(worker)
-                return []
-            self._forget(worker, number)
-            return taken.named(found)
-        except asyncio.CancelledError:
-            self._give_back_soon(worker)
-            raise
+            await self._give_back(worker)
+            return []
         finally:
             self._bell.forget(number)
 

@@ -211,6 +211,7 @@ local function bring(lane)
     local member = call('SRANDMEMBER', P .. 'hungry:' .. lane)
     if not member then return end
     local worker, limit = unpark(member)
+    if not worker then call('SREM', P .. 'hungry:' .. lane, member) end
     local until_then = worker and call('ZSCORE', P .. 'leases', worker)
     if until_then and tonumber(until_then) > now then
       local channel, number = string.match(member, '^(%S+) (%d+)$')
