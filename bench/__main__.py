@@ -11,7 +11,7 @@ from bench.machine import calibrate, facts
 from bench.reading import CannotMeasure, Extent, Reading
 from bench.table import show, show_machine
 
-FIGURES = ("drain", "celery", "send", "roundtrip", "sleepers", "cpu", "memory", "blocked", "kills")
+FIGURES = ("drain", "celery", "send", "roundtrip", "sleepers", "cpu", "memory", "blocked", "recovery")
 ASKED_FOR = ("side_by_side",)
 """Not part of `all`: these need what a checkout does not have, or many minutes."""
 REPEATS = 5

@@ -55,10 +55,10 @@ class Acts:
         if not children:
             return
         chosen = self._dice.choice(children)
-        pids = tuple(tree(chosen))
+        at, pids = time.time(), tuple(tree(chosen))
         with suppress(ProcessLookupError):
             os.kill(chosen, signal.SIGKILL)
-        self._write("kill child", time.time(), "", pids)
+        self._write("kill child", at, "", pids)
 
     async def kill_worker(self) -> None:
         """SIGKILL to a supervisor; another worker takes its place after a while."""
@@ -66,8 +66,9 @@ class Acts:
         if post is None or post.worker is None:
             return
         post.is_busy = True
+        at = time.time()
         pids = tuple(post.worker.kill())
-        self._write("kill worker", time.time(), post.life, pids)
+        self._write("kill worker", at, post.life, pids)
         await asyncio.sleep(self._dice.uniform(0, 1.5))
         self._start_again(post)
 

@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.chaos.field import Field, Outcome, Plan, default_previous
-from bench.chaos.ground import GROUNDS, ground
+from bench.chaos.field import Field, Outcome, Plan
+from bench.chaos.fleet import has_commit
+from bench.chaos.ground import GROUNDS, PREVIOUS, ground
 from bench.chaos.report import markdown, violations, write
 
 AUTO, NONE = "auto", "none"
@@ -40,7 +41,7 @@ def chaos(engine: str, plan: Plan, previous: str = AUTO) -> Outcome:
     """One run on one engine."""
     folder = Path(tempfile.mkdtemp(prefix="polypool-chaos-run-"))
     with ground(engine) as here:
-        chosen = {AUTO: default_previous(here), NONE: None}.get(previous, previous)
+        chosen = {AUTO: PREVIOUS if has_commit(PREVIOUS) else None, NONE: None}.get(previous, previous)
         field = Field(here, Plan(*plan_values(plan), chosen), folder, lambda line: print(line, file=sys.stderr))
         print(f"{here.name}: seed {plan.seed}, previous release {chosen or 'not mixed in'}", file=sys.stderr)
         return asyncio.run(field.run())

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from bench.chaos.acts import Acts
-from bench.chaos.fleet import THIS, Fleet, Post, has_commit, source_of
+from bench.chaos.fleet import THIS, Fleet, Post, source_of
 from bench.chaos.ground import Ground, through
 from bench.chaos.history import Sent, read
 from bench.chaos.judge import Case, Fence, Verdict, judge
@@ -93,7 +93,7 @@ class Field:
             await self._send_home()
             left = await self._left(look)
         fences, refused = self._heard()
-        case = Case(read(self._fleet.history), fences)
+        case = Case(read(self._fleet.history), fences, self._plan.lease)
         verdict = judge(case, records, left)
         verdict.violations += self._failures
         return Outcome(
@@ -265,8 +265,3 @@ class Field:
             refused += len(REFUSED.findall(text))
             self._failures += [f"worker {life}: {line}" for line in BROKEN.findall(text)]
         return fences, refused
-
-
-def default_previous(ground: Ground) -> str | None:
-    """The commit to mix in unless told otherwise, where this checkout has its history."""
-    return ground.previous if has_commit(ground.previous) else None

@@ -18,12 +18,15 @@ from urllib.parse import urlsplit
 from bench.reading import CannotMeasure
 from tests.engines import postgres, redis
 
+PREVIOUS = "c81a482"
+"""The commit that stands for the previous release until there is one: what all engines write was complete by then, and
+a worker survived being given again what it still ran."""
+
 Outage = Callable[[float], Awaitable[None]]
 """Takes the engine away for so many seconds; returns when it is back."""
 
-REDIS_FIXED = frozenset({"lanes", "seq", "workers", "tallies", "leases", "known", "names"})
-"""Keys that are there once for good; the last three must be empty, so gone, at the end."""
-REDIS_GONE = frozenset({"leases", "known", "names"})
+REDIS_STAYS = frozenset({"lanes", "layout", "seq", "workers", "tallies"})
+"""Keys that are there once for good. Beside them: tally:* by task, and hungry:* with who listened, until work comes."""
 POSTGRES_TABLES = ("task", "live", "ending", "event", "trimmed", "worker")
 SQLITE_TABLES = ("task", "event", "trimmed", "worker")
 
@@ -33,8 +36,6 @@ class Ground(Protocol):
 
     name: str
     url: str
-    previous: str
-    """The commit in which what this engine writes was complete; workers of that release must still get along."""
 
     @property
     def port(self) -> int | None:
@@ -59,7 +60,6 @@ class SqliteGround:
     """A file. It has no server to stop; somebody else holds its lock instead."""
 
     name = "sqlite"
-    previous = "d9d2e08"
     port = None
 
     def __init__(self, path: Path) -> None:
@@ -93,7 +93,6 @@ class RedisGround:
     """A server that writes down each command before it answers; or one that runs already, which is left alone."""
 
     name = "redis"
-    previous = "a73d711"
 
     def __init__(self, server: redis.Server | None, url: str) -> None:
         self._server = server
@@ -130,14 +129,13 @@ class RedisGround:
 
     @staticmethod
     def _stays(name: str) -> bool:
-        return (name in REDIS_FIXED and name not in REDIS_GONE) or name.startswith("tally:")
+        return name in REDIS_STAYS or name.startswith(("tally:", "hungry:"))
 
 
 class PostgresGround:
     """A server with a schema of the run's own."""
 
     name = "postgres"
-    previous = "a73d711"
 
     def __init__(self, server: postgres.Server | None, url: str) -> None:
         self._server = server

@@ -13,6 +13,11 @@ from polypool.core.lifecycle import State
 
 LEARNS_WITHIN_S = 30.0
 """A worker whose lease is over may learn so after another has begun what it held, when the engine is back."""
+HANGOVER_S = 2.0
+"""A worker that goes on after a stop begins what it had taken before, until it learns that it is fenced off."""
+BEAT = 1 / 3
+"""The share of a lease between two heartbeats: an outage that is shorter by so much can still end it."""
+KILLS = ("kill child", "kill worker")
 ACTS_TO_CONDEMN = 2
 """An innocent with three lives may end in the dead letters, but not for one act alone."""
 
@@ -62,7 +67,8 @@ class Verdict:
 class Case:
     """A run's history, in the order that questions need."""
 
-    def __init__(self, lines: Iterable[Line], fences: Sequence[Fence]) -> None:
+    def __init__(self, lines: Iterable[Line], fences: Sequence[Fence], lease: float) -> None:
+        self.lease = lease
         self.sent: dict[str, str] = {}
         self.accepted: set[str] = set()
         self.known: set[str] = set()
@@ -104,12 +110,11 @@ class Case:
         if run.asked_again:
             return "asked for"
         for act in self.acts:
-            is_in_time = act.at <= again.begun and act.until >= run.begun
-            if not is_in_time:
+            if act.at > again.begun:
                 continue
-            if act.word in ("kill child", "kill worker") and (run.pid in act.pids or act.worker == run.worker):
+            if act.word in KILLS and act.until >= run.begun and (run.pid in act.pids or act.worker == run.worker):
                 return act.word
-            if act.word == "stop worker" and act.worker == run.worker:
+            if act.word == "stop worker" and act.until + HANGOVER_S >= run.begun and act.worker == run.worker:
                 return act.word
         if any(poison is not run and poison.begun <= again.begun for poison in self._poisoned.get(run.pid, ())):
             return "poison beside it"
@@ -120,25 +125,26 @@ class Case:
             for fence in self.fences
         ):
             return "lease lost"
-        if self._left_unwritten(run, again):
+        outages = [act for act in self.acts if act.word.startswith("outage") and act.at <= again.begun]
+        if any(act.until - act.at >= self.lease * (1 - BEAT) and act.until >= run.begun for act in outages):
+            return "lease lost"  # and its worker was killed before it could say so
+        if self._left_unwritten(run, again, outages):
             return "left while the engine was away"
         return None
 
-    def _left_unwritten(self, run: Run, again: Run) -> bool:
+    def _left_unwritten(self, run: Run, again: Run, outages: Sequence[Act]) -> bool:
         """A worker told to stop waits a few seconds for an engine that is away, no longer."""
         left = [
             act for act in self.acts
             if act.word == "deploy" and act.worker == run.worker and act.at <= again.begun and act.until >= run.begun
         ]  # fmt: skip
-        outages = [act for act in self.acts if act.word.startswith("outage")]
         return any(act.at <= outage.until and outage.at <= act.until for act in left for outage in outages)
 
     def hits(self, id: str) -> int:
         """Acts that may have cost a message a life."""
         own = self.runs.get(id, ())
         since = min((run.begun for run in own), default=0.0)
-        words = ("kill child", "kill worker", "stop worker")
-        return sum(act.word in words and act.until >= since for act in self.acts)
+        return sum(act.word in (*KILLS, "stop worker") and act.until >= since for act in self.acts)
 
 
 def judge(case: Case, records: Mapping[str, Record], left: Mapping[str, int]) -> Verdict:
