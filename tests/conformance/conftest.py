@@ -17,9 +17,11 @@ from polypool.pools.pool import Limits
 from tests.conformance.pool_seen import HERE, Bench, Open, Seen, until
 from tests.conformance.scene import Clock, Scene
 from tests.engines import redis
+from tests.engines.pgbouncer import pooled
 from tests.engines.postgres import drop_schema, empty_schema, server_url
 
-ENGINES = ["memory", "sqlite", "redis", "postgres"]
+ENGINES = ["memory", "sqlite", "redis", "postgres", "pgbouncer"]
+"""The last is PostgreSQL behind a proxy that gives each transaction another connection."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +60,13 @@ def postgres() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: str) -> Iterator[str]:
+    """The same server by way of a transaction-pooling proxy."""
+    with pooled(postgres) as url:
+        yield url
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -71,6 +80,7 @@ async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) ->
         "sqlite": lambda: f"sqlite:///{tmp_path}/tasks.db",
         "redis": redis.fresh_url,
         "postgres": lambda: empty_schema(request.getfixturevalue("postgres")),
+        "pgbouncer": lambda: f"{empty_schema(request.getfixturevalue('pgbouncer'))}&pooled=yes&poll=0.02",
     }
     made = Scene(urls[request.param](), clock)
     traits = made.engine.broker.traits
@@ -82,5 +92,5 @@ async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) ->
     await made.engine.broker.close()
     if request.param == "redis":
         redis.clean(made.url)
-    if request.param == "postgres":
+    if request.param in ("postgres", "pgbouncer"):
         drop_schema(made.url)

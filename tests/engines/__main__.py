@@ -6,7 +6,7 @@ Exit status 1, and the lines that say what to install, where one is missing and 
 import os
 import sys
 
-from tests.engines import postgres, redis
+from tests.engines import pgbouncer, postgres, redis
 
 
 def main() -> int:
@@ -23,6 +23,11 @@ def main() -> int:
         except RuntimeError as error:
             print(error, file=sys.stderr)
             missing = 1
+    try:
+        print(f"PgBouncer: {pgbouncer.program()}")
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        missing = 1
     return missing
 
 

@@ -115,9 +115,11 @@ def execute(url: str, sql: str, *arguments: Any) -> list[Any]:
     dsn, options = Options.parse(url)
 
     async def run() -> list[Any]:
-        connection = await asyncpg.connect(dsn, server_settings={"search_path": options.schema})
+        connection = await asyncpg.connect(dsn, statement_cache_size=0)
         try:
-            return list(await connection.fetch(sql, *arguments))
+            async with connection.transaction():  # of any use behind a pooling proxy too
+                await connection.execute(f"SET LOCAL search_path TO {options.schema}")
+                return list(await connection.fetch(sql, *arguments))
         finally:
             await connection.close()
 

@@ -81,8 +81,3 @@ def is_gone(error: BaseException) -> bool:
 def is_worth_repeating(error: BaseException) -> bool:
     """Whether the server undid it because of somebody else, so that the same may now succeed."""
     return isinstance(error, _AGAIN)
-
-
-def is_proxy(error: BaseException) -> bool:
-    """Whether a proxy refused what a session of one's own would be allowed."""
-    return isinstance(error, asyncpg.PostgresError) and "unsupported startup parameter" in str(error)

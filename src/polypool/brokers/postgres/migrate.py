@@ -1,15 +1,12 @@
 """Make and renew the tables: each migration once, by whoever comes first."""
 
-from typing import TypeAlias
-
 import asyncpg
 
 from polypool.brokers.postgres.fault import mapped
 from polypool.brokers.postgres.options import Options, shown
+from polypool.brokers.postgres.proxy import AnyConnection, together
 from polypool.brokers.postgres.statements import MIGRATIONS, Statements
 from polypool.core.error import EngineDamaged
-
-AnyConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 SCHEMA = len(MIGRATIONS)
 OLDEST_SERVER = 13
@@ -44,12 +41,13 @@ async def migrate(url: str) -> tuple[int, int]:
     except Exception as error:
         raise mapped(error, shown(url)) from error
     try:
-        await _refuse_unfit(connection, shown(url))
-        before = await _version(connection, statements)
-        if before > SCHEMA:
-            await prepare(connection, statements, options, shown(url))
-        if before < SCHEMA:
-            await _migrate(connection, statements)
+        async with together(connection):
+            await _refuse_unfit(connection, shown(url))
+            before = await _version(connection, statements)
+            if before > SCHEMA:
+                await prepare(connection, statements, options, shown(url))
+            if before < SCHEMA:
+                await _migrate(connection, statements)
         return before, SCHEMA
     except Exception as error:
         raise mapped(error, shown(url)) from error
@@ -73,18 +71,20 @@ async def _refuse_unfit(connection: AnyConnection, server: str) -> None:
 
 
 async def _version(connection: AnyConnection, statements: Statements) -> int:
-    try:
-        return int(await connection.fetchval(statements["schema_version"]))
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+    # Asked for first, since inside a transaction an error would end it.
+    if await connection.fetchval("SELECT to_regclass($1)", f'"{statements.schema}".migration') is None:
         return 0
+    return int(await connection.fetchval(statements["schema_version"]))
 
 
 async def _migrate(connection: AnyConnection, statements: Statements) -> None:
     async with connection.transaction():
         # One at a time: of many workers that start together the first migrates, the others find it done.
         await connection.execute("SELECT pg_advisory_xact_lock(1886350445, hashtext($1))", statements.schema)
-        # Only if missing: a user without the right to create schemas may own this one.
-        if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", f'"{statements.schema}"'):
+        # Only if missing: a user without the right to create schemas may own this one. Looked up in the catalogue's
+        # table: `to_regnamespace` may not yet have heard of what others did while this one waited for its turn.
+        known = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
+        if not await connection.fetchval(known, statements.schema):
             await connection.execute(f'CREATE SCHEMA "{statements.schema}"')
         await connection.execute(
             statements.written(

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from polypool.brokers.postgres.fault import is_gone, is_proxy, is_worth_repeating, mapped
+from polypool.brokers.postgres.fault import is_gone, is_worth_repeating, mapped
 from polypool.brokers.postgres.migrate import prepare
 from polypool.brokers.postgres.options import Options, shown
+from polypool.brokers.postgres.proxy import is_proxy, together
 from polypool.brokers.postgres.statements import Statements
 from polypool.core.error import EngineUnreachable
 
@@ -114,13 +115,7 @@ class Session:
             )
         except Exception as error:
             if is_proxy(error) and not self.is_pooled:
-                self.is_pooled = True
-                log.warning(
-                    "%s is behind a transaction-pooling proxy: polling every %g s instead of listening. "
-                    "Say ?pooled=yes to confirm, or connect to the server itself for less latency",
-                    self.server,
-                    self.options.poll,
-                )
+                self._notice_proxy()
                 return await self.connect()
             raise mapped(_in_words(error), self.server) from error
 
@@ -134,10 +129,13 @@ class Session:
                     return await self._done(job, connection)
                 except Exception as error:
                     self.failures += 1
-                    if connection.is_closed() or is_gone(error):
+                    is_news = is_proxy(error) and not self.is_pooled
+                    if is_news:
+                        self._notice_proxy()
+                    if is_news or connection.is_closed() or is_gone(error):
                         self._connection = None
                         connection.terminate()
-                    if tries and is_worth_repeating(error):
+                    if tries and (is_news or is_worth_repeating(error)):
                         continue
                     raise mapped(error, self.server) from error
 
@@ -146,19 +144,34 @@ class Session:
     ) -> T:
         if not self.is_pooled:
             return await job(Connection(connection, self.statements))
-        async with connection.transaction():  # keeps the proxy from changing servers between parse and execute
+        async with together(connection):
+            if self.options.synchronous_commit != "on":
+                await connection.execute(f"SET LOCAL synchronous_commit = {self.options.synchronous_commit}")
             return await job(Connection(connection, self.statements))
+
+    def _notice_proxy(self) -> None:
+        self.is_pooled = True
+        log.warning(
+            "%s is behind a transaction-pooling proxy: polling every %g s instead of listening. "
+            "Say ?pooled=yes to confirm, or connect to the server itself for less latency",
+            self.server,
+            self.options.poll,
+        )
 
     async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
         if self._connection is None or self._connection.is_closed():
             made = await self.connect()
             try:
-                await prepare(made, self.statements, self.options, self.server)
-                if self._given_clock is time.time:
-                    skew = float(await made.fetchval("SELECT extract(epoch FROM clock_timestamp())")) - time.time()
-                    self._skew = skew if abs(skew) > SKEW else 0.0
+                async with together(made):
+                    await prepare(made, self.statements, self.options, self.server)
+                    if self._given_clock is time.time:
+                        skew = float(await made.fetchval("SELECT extract(epoch FROM clock_timestamp())")) - time.time()
+                        self._skew = skew if abs(skew) > SKEW else 0.0
             except BaseException as error:
                 made.terminate()
+                if is_proxy(error) and not self.is_pooled:
+                    self._notice_proxy()
+                    return await self._connected()
                 if isinstance(error, Exception):
                     raise mapped(error, self.server) from error
                 raise
