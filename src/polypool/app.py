@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpa
 from polypool.blocking import ClientLine
 from polypool.bulk import asend_all, one_by_one, send_all
 from polypool.core.error import ConfigurationError
+from polypool.core.inside import Inside
 from polypool.core.manifest import Manifest
 from polypool.core.message import Message
 from polypool.core.port import Engine, Lifespan, Line, Middleware
@@ -78,7 +79,8 @@ class Polypool:
         self._tasks: dict[str, Task[..., Any, Any]] = {}
         self.tasks: Mapping[str, Task[..., Any, Any]] = types.MappingProxyType(self._tasks)
         self._client = ClientLine(self._make_engine, reopens=isinstance(self.broker, str))
-        self.outlet = Outlet(self._client, self.tasks)
+        self._inside: Inside | None = None
+        self.outlet = Outlet(self._client, self.tasks, self._line_over)
 
     @overload
     def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Coroutine[Any, Any, R], R]: ...
@@ -108,7 +110,7 @@ class Polypool:
         """
         base = options.get("task_id") or self.outlet.new_id()
         messages = (_message(call, index, base, options) for index, call in enumerate(calls))
-        count = send_all(self.outlet, messages, meter_of(f"to {self.name}", calls, progress))
+        count = send_all(self.outlet.line, messages, meter_of(f"to {self.name}", calls, progress))
         return GroupResult(base, count, self.outlet)
 
     async def asend_many(
@@ -122,7 +124,7 @@ class Polypool:
         base = options.get("task_id") or self.outlet.new_id()
         index = itertools.count()
         messages = (_message(call, next(index), base, options) async for call in one_by_one(calls))
-        count = await asend_all(self.outlet, messages, meter_of(f"to {self.name}", calls, progress))
+        count = await asend_all(self.outlet.line, messages, meter_of(f"to {self.name}", calls, progress))
         return GroupResult(base, count, self.outlet)
 
     def result(self, id: str) -> AsyncResult[Any]:
@@ -146,6 +148,15 @@ class Polypool:
         """Finish what was sent and close the broker's connection; the next send opens it again. A process that ends
         does this by itself."""
         self._client.close()
+
+    def _line_over(self, connection: Any) -> Line:
+        """For sends inside a transaction of the sender's own."""
+        from polypool.brokers.callers.line import CallersLine, inside_of
+        from polypool.brokers.callers.recognise import recognise
+
+        if self._inside is None:
+            self._inside = inside_of(self._make_engine())
+        return CallersLine(self._inside, recognise(connection))
 
     def _make_engine(self) -> Engine:
         if not isinstance(self.broker, str):

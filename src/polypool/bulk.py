@@ -4,13 +4,12 @@ However many there are, memory holds three batches of them.
 """
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TypeVar
 
 from polypool.core.ask import Put
 from polypool.core.message import Message
-from polypool.core.port import Answer
-from polypool.outlet import Outlet
+from polypool.core.port import Answer, Line
 from polypool.progress_bar import Meter
 
 BATCH_COUNT = 1_000
@@ -21,7 +20,7 @@ IN_FLIGHT = 2
 T = TypeVar("T")
 
 
-def send_all(outlet: Outlet, messages: Iterable[Message], meter: Meter) -> int:
+def send_all(line: Line, messages: Iterable[Message], meter: Meter, how_far: Callable[[int], str] | None = None) -> int:
     """Send them in order; how many there were. An id that is known already is passed over.
 
     When the iterable or the engine fails, what was accepted until then stays sent, and the error says how much.
@@ -32,19 +31,21 @@ def send_all(outlet: Outlet, messages: Iterable[Message], meter: Meter) -> int:
         with meter:
             try:
                 for batch in _batches(messages):
-                    under_way.append((len(batch), outlet.line.ask(Put(batch))))
+                    under_way.append((len(batch), line.ask(Put(batch))))
                     if len(under_way) > IN_FLIGHT:
                         sent += _landed(under_way, meter)
             finally:
                 while under_way:
                     sent += _landed(under_way, meter)
     except Exception as error:
-        error.add_note(_how_far(sent))
+        error.add_note((how_far or _how_far)(sent))
         raise
     return sent
 
 
-async def asend_all(outlet: Outlet, messages: AsyncIterable[Message], meter: Meter) -> int:
+async def asend_all(
+    line: Line, messages: AsyncIterable[Message], meter: Meter, how_far: Callable[[int], str] | None = None
+) -> int:
     """The same, awaited; other coroutines run between two batches."""
     under_way: deque[tuple[int, Answer]] = deque()
     sent = 0
@@ -52,14 +53,14 @@ async def asend_all(outlet: Outlet, messages: AsyncIterable[Message], meter: Met
         with meter:
             try:
                 async for batch in _abatches(messages):
-                    under_way.append((len(batch), outlet.line.ask(Put(batch))))
+                    under_way.append((len(batch), line.ask(Put(batch))))
                     if len(under_way) > IN_FLIGHT:
                         sent += await _alanded(under_way, meter)
             finally:
                 while under_way:
                     sent += await _alanded(under_way, meter)
     except Exception as error:
-        error.add_note(_how_far(sent))
+        error.add_note((how_far or _how_far)(sent))
         raise
     return sent
 

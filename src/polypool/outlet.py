@@ -33,28 +33,18 @@ class Returning(Protocol):
 class Outlet:
     """Where an app's messages leave this process and answers come in.
 
-    In a client the line is the process's own connection, in a worker's child its uplink.
+    In a client the line is the process's own connection, in a worker's child its uplink. `line_over` makes one for
+    sends over a connection of the sender's own, into the transaction that is open there.
     """
 
-    __slots__ = ("line", "new_id", "now", "tasks")
+    __slots__ = ("line", "line_over", "new_id", "now", "tasks")
 
-    def __init__(self, line: Line, tasks: Mapping[str, Returning]) -> None:
+    def __init__(self, line: Line, tasks: Mapping[str, Returning], line_over: Callable[[Any], Line]) -> None:
         self.line = line
+        self.line_over = line_over
         self.tasks = tasks
         self.now: Callable[[], float] = time.time
         self.new_id = IdSource()
-
-    def put(self, message: Message) -> None:
-        """Send one message; returns once it is durable."""
-        accepted: list[bool] = self.line.ask(Put([message])).result()
-        if not accepted[0]:
-            raise _duplicate(message)
-
-    async def aput(self, message: Message) -> None:
-        """The same, awaited."""
-        accepted: list[bool] = await self.line.ask(Put([message]))
-        if not accepted[0]:
-            raise _duplicate(message)
 
     def hold(self, conversation: Conversation[T]) -> T:
         """Carry a conversation through, blocking at each ask."""
@@ -82,6 +72,20 @@ class Outlet:
             return None
         known = self.tasks.get(task)
         return decode_any(value) if known is None else known.arguments.decode_result(value)
+
+
+def send(line: Line, message: Message) -> None:
+    """Send one message; returns once the line has put it where it belongs. DuplicateTask."""
+    accepted: list[bool] = line.ask(Put([message])).result()
+    if not accepted[0]:
+        raise _duplicate(message)
+
+
+async def asend(line: Line, message: Message) -> None:
+    """The same, awaited."""
+    accepted: list[bool] = await line.ask(Put([message]))
+    if not accepted[0]:
+        raise _duplicate(message)
 
 
 def _duplicate(message: Message) -> DuplicateTask:

@@ -1,7 +1,7 @@
 """Task: a named function and its policy. Calling it runs it here; `delay` and its kin send it to a worker."""
 
 import functools
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from polypool.arguments import Parameters
@@ -11,8 +11,9 @@ from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
 from polypool.core.running import running
 from polypool.group import GroupResult
+from polypool.inside import TaskInside
 from polypool.options import MapOptions, SendOptions, Terms, standing_terms, terms_of
-from polypool.outlet import Outlet
+from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
 from polypool.result import AsyncResult
 
@@ -61,10 +62,10 @@ class Task(Generic[P, C, V]):
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
         """Send it with these arguments."""
-        return self._sent(self.message(args, kwargs, self._standing))
+        return self._sent(self.message_of(args, kwargs))
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
-        return await self._asent(self.message(args, kwargs, self._standing))
+        return await self._asent(self.message_of(args, kwargs))
 
     def apply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
@@ -74,12 +75,12 @@ class Task(Generic[P, C, V]):
 
         DuplicateTask for a `task_id` that was sent before: so sending again after a doubtful failure is safe.
         """
-        return self._sent(self._with_options(args, kwargs, options))
+        return self._sent(self.message_with(args, kwargs, options))
 
     async def aapply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
     ) -> AsyncResult[V]:
-        return await self._asent(self._with_options(args, kwargs, options))
+        return await self._asent(self.message_with(args, kwargs, options))
 
     def map(
         self, items: Iterable[Any], *, progress: bool | None = None, **options: Unpack[MapOptions]
@@ -90,10 +91,7 @@ class Task(Generic[P, C, V]):
         longer than a second; `progress` True or False says otherwise. Options hold for each task. With a `task_id`
         of your own, doing it again sends only what was not sent before.
         """
-        base, terms = self._group_terms(options)
-        messages = (self.numbered(index, (item,), {}, base, terms) for index, item in enumerate(items))
-        count = send_all(self._outlet, messages, meter_of(self.name, items, progress))
-        return GroupResult(base, count, self._outlet)
+        return self._send_each(((item,) for item in items), items, progress, options)
 
     async def amap(
         self,
@@ -109,10 +107,7 @@ class Task(Generic[P, C, V]):
         self, tuples: Iterable[Arguments], *, progress: bool | None = None, **options: Unpack[MapOptions]
     ) -> GroupResult[V]:
         """Send it once for each tuple, with the tuple's values as its arguments. Otherwise as `map`."""
-        base, terms = self._group_terms(options)
-        messages = (self.numbered(index, args, {}, base, terms) for index, args in enumerate(tuples))
-        count = send_all(self._outlet, messages, meter_of(self.name, tuples, progress))
-        return GroupResult(base, count, self._outlet)
+        return self._send_each(tuples, tuples, progress, options)
 
     async def astarmap(
         self,
@@ -123,6 +118,15 @@ class Task(Generic[P, C, V]):
     ) -> GroupResult[V]:
         """As `starmap`; `tuples` may be an async iterable too."""
         return await self._asend_each(one_by_one(tuples), tuples, progress, options)
+
+    def using(self, connection: Any) -> TaskInside[P, V]:
+        """This task, sent over a database connection of your own: inside the transaction that is open there.
+
+        `task.using(session).delay(…)` is there for workers exactly when that transaction commits, and leaves no trace
+        when it is rolled back. For psycopg, asyncpg, sqlite3, aiosqlite, SQLAlchemy and Django, to the database that
+        is the app's broker: docs/transactions.md. TraitMissing, ConfigurationError.
+        """
+        return TaskInside(self, self._outlet, connection)
 
     def message(self, args: Arguments, kwargs: Mapping[str, Any], terms: Terms, id: str | None = None) -> Message:
         """What is sent for one call; `id` None makes one."""
@@ -149,6 +153,30 @@ class Task(Generic[P, C, V]):
             root=root,
         )
 
+    def message_of(self, args: Arguments, kwargs: Mapping[str, Any]) -> Message:
+        """What is sent for one call without options."""
+        return self.message(args, kwargs, self._standing)
+
+    def message_with(
+        self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
+    ) -> Message:
+        """What is sent for one call with options of its own."""
+        if isinstance(args, str | bytes | Mapping):
+            raise TypeError(f"{self.name}: args={args!r} must be a tuple of arguments, as in apply_async(({args!r},))")
+        terms = terms_of(self.spec, options)
+        return self.message(tuple(args), kwargs or {}, terms, options.get("task_id"))
+
+    def messages(self, tuples: Iterable[Arguments], options: Mapping[str, Any]) -> tuple[str, Iterator[Message]]:
+        """A group's id, and what is sent for its members, made when read."""
+        base, terms = self._group_terms(options)
+        return base, (self.numbered(index, args, {}, base, terms) for index, args in enumerate(tuples))
+
+    def amessages(
+        self, tuples: AsyncIterable[Arguments], options: Mapping[str, Any]
+    ) -> tuple[str, AsyncIterator[Message]]:
+        base, terms = self._group_terms(options)
+        return base, self._amessages(tuples, base, terms)
+
     def numbered(
         self, index: int, args: Arguments, kwargs: Mapping[str, Any], base: str, terms: Terms | None
     ) -> Message:
@@ -159,20 +187,12 @@ class Task(Generic[P, C, V]):
             error.add_note(f"polypool: this was item {index:,}, counted from 0")
             raise
 
-    def _with_options(
-        self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
-    ) -> Message:
-        if isinstance(args, str | bytes | Mapping):
-            raise TypeError(f"{self.name}: args={args!r} must be a tuple of arguments, as in apply_async(({args!r},))")
-        terms = terms_of(self.spec, options)
-        return self.message(tuple(args), kwargs or {}, terms, options.get("task_id"))
-
     def _sent(self, message: Message) -> AsyncResult[V]:
-        self._outlet.put(message)
+        send(self._outlet.line, message)
         return AsyncResult(message.id, self._outlet)
 
     async def _asent(self, message: Message) -> AsyncResult[V]:
-        await self._outlet.aput(message)
+        await asend(self._outlet.line, message)
         return AsyncResult(message.id, self._outlet)
 
     def _group_terms(self, options: Mapping[str, Any]) -> tuple[str, Terms]:
@@ -185,6 +205,13 @@ class Task(Generic[P, C, V]):
             yield self.numbered(index, args, {}, base, terms)
             index += 1
 
+    def _send_each(
+        self, tuples: Iterable[Arguments], items: object, progress: bool | None, options: Mapping[str, Any]
+    ) -> GroupResult[V]:
+        base, messages = self.messages(tuples, options)
+        count = send_all(self._outlet.line, messages, meter_of(self.name, items, progress))
+        return GroupResult(base, count, self._outlet)
+
     async def _asend_each(
         self,
         tuples: AsyncIterable[Arguments],
@@ -192,9 +219,8 @@ class Task(Generic[P, C, V]):
         progress: bool | None,
         options: Mapping[str, Any],
     ) -> GroupResult[V]:
-        base, terms = self._group_terms(options)
-        messages = self._amessages(tuples, base, terms)
-        count = await asend_all(self._outlet, messages, meter_of(self.name, items, progress))
+        base, messages = self.amessages(tuples, options)
+        count = await asend_all(self._outlet.line, messages, meter_of(self.name, items, progress))
         return GroupResult(base, count, self._outlet)
 
     def __repr__(self) -> str:

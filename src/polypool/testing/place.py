@@ -12,6 +12,7 @@ from polypool.core.event import Page, Record
 from polypool.core.lifecycle import State
 from polypool.core.running import running
 from polypool.testing.driver import Driver, Pending, has_loop
+from polypool.testing.inside import line_over
 from polypool.testing.record import Captured
 from polypool.testing.runner import Runner, Work
 from polypool.testing.stepping import Done
@@ -20,6 +21,8 @@ from polypool.testing.stepping import Done
 def run_in_place(app: Polypool, *, raise_errors: bool = False) -> "Place":
     """`with run_in_place(app) as place:`, or `async with` in an async test: what is sent runs here and at once.
 
+    What is sent with `task.using(connection)` waits for a commit, which nobody sees here: it runs when its result is
+    waited for, with the next other send, or at `place.advance(0)`.
     The app's lifespan and middleware go around it as in a worker. What waits for its time (a countdown, a retry)
     runs when `place.advance(seconds)` moves the clock there. A run that failed raises at `get()`; with
     `raise_errors=True` already where it was sent.
@@ -40,7 +43,7 @@ class Place:
         self._runner = Runner(app, lambda: self.now)
         self._driver = Driver(self._runner.invoker)
         self._lifespan: Any = None
-        self._former = app.outlet.line, app.outlet.now
+        self._former = app.outlet.line, app.outlet.line_over, app.outlet.now
 
     def advance(self, seconds: float) -> None:
         """Move the clock; run what becomes due on the way, each at its time."""
@@ -52,8 +55,7 @@ class Place:
     def ask(self, ask: Ask) -> Done | Pending:
         """The port `Line`."""
         if isinstance(ask, Put):
-            self.sent.add(ask.messages)
-            accepted = self._runner.put(ask.messages)
+            accepted = self._put(ask)
             # What a task sends runs when that task is over, or is waited for: as in a worker, not inside of it.
             is_inside = running.get() is not None
             return Done(accepted) if is_inside else Pending(self._driver, self._after_send(accepted))
@@ -62,6 +64,10 @@ class Place:
         if isinstance(ask, Follow):
             return Pending(self._driver, self._followed(ask))
         return Done(self._runner.answer(ask))
+
+    def _put(self, ask: Any) -> list[bool]:
+        self.sent.add(ask.messages)
+        return self._runner.put(ask.messages)
 
     def __enter__(self) -> Self:
         if self._app.lifespan is not None:
@@ -101,13 +107,13 @@ class Place:
             self._lifespan.__exit__(kind, error, trace)
 
     def _taken(self) -> Self:
-        self._app.use(self)
-        self._app.outlet.now = lambda: self.now
+        outlet = self._app.outlet
+        outlet.line, outlet.line_over, outlet.now = self, line_over(self._put), lambda: self.now
         return self
 
     def _given_back(self) -> None:
-        line, self._app.outlet.now = self._former
-        self._app.use(line)
+        outlet = self._app.outlet
+        outlet.line, outlet.line_over, outlet.now = self._former
 
     async def _enter_lifespan(self) -> None:
         if hasattr(self._lifespan, "__aenter__"):

@@ -12,6 +12,7 @@ from polypool.core.event import Page
 from polypool.core.message import Message
 from polypool.core.port import Engine
 from polypool.task import Task
+from polypool.testing.inside import line_over
 from polypool.testing.stepping import Done, answered_at_once
 
 
@@ -113,14 +114,17 @@ def captured(app: Polypool) -> Iterator[Captured]:
     """Nothing runs and nothing leaves the process; what is sent is recorded.
 
     Results can be asked for their status (queued, scheduled) and cancelled; waiting for one raises TimeoutError.
+    With `task.using(connection)` the connection is not used: what is sent is recorded, whatever becomes of the
+    transaction.
     """
     sent = Captured(app.tasks)
-    former = app.outlet.line
-    app.use(_Recorder(MemoryEngine(app.outlet.now), sent))
+    former = app.outlet.line, app.outlet.line_over
+    recorder = _Recorder(MemoryEngine(app.outlet.now), sent)
+    app.outlet.line, app.outlet.line_over = recorder, line_over(lambda ask: recorder.ask(ask).result())
     try:
         yield sent
     finally:
-        app.use(former)
+        app.outlet.line, app.outlet.line_over = former
 
 
 class _Recorder:

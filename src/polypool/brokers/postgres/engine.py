@@ -6,6 +6,7 @@ from collections.abc import Callable
 from polypool.brokers.postgres.bell import Bell
 from polypool.brokers.postgres.broker import PostgresBroker
 from polypool.brokers.postgres.bus import PostgresBus
+from polypool.brokers.postgres.inside import PostgresInside
 from polypool.brokers.postgres.inspector import PostgresInspector
 from polypool.brokers.postgres.results import PostgresResults
 from polypool.brokers.postgres.session import Session
@@ -24,3 +25,4 @@ class PostgresEngine:
         self.results = PostgresResults(session, watch)
         self.bus = PostgresBus(session, watch)
         self.inspector = PostgresInspector(session)
+        self.inside = PostgresInside(url, self.broker.traits)

@@ -1,5 +1,6 @@
 """The SQL files beside this one, by name, for the schema they are to run in."""
 
+import re
 from importlib.resources import files
 
 from polypool.core.error import ConfigurationError
@@ -15,6 +16,7 @@ MIGRATIONS = tuple(
     if file.name.endswith(".sql")
 )
 """In order; the first makes everything in an empty schema."""
+_PART = re.compile(r"/\* (\w+)\.sql \*/")
 LONGEST_SCHEMA = 48
 """Bytes; the names of channels, made of it, are at most 63."""
 
@@ -34,7 +36,9 @@ class Statements:
         return self._sql[name]
 
     def written(self, text: str) -> str:
-        """A statement as it is for this schema: `polypool.` before tables, `polypool:` before channels."""
+        """A statement as it is for this schema: `polypool.` before tables, `polypool:` before channels, and in place of
+        a comment that names another file what that file says."""
+        text = _PART.sub(lambda found: _FILES[found[1]], text)
         return text.replace("polypool.", f'"{self.schema}".').replace("polypool:", f"{self.schema}:")
 
     def channel(self, name: str) -> str:

@@ -4,6 +4,9 @@ Each engine that waits binds a datagram socket, named for what it waits for, in 
 database file's device and inode. Whoever commits sends an empty datagram to each. A bell that cannot be heard
 (another container or user, a file system without sockets) costs half a second: those who wait also ask SQLite
 whether the file changed.
+
+A commit that is not ours to see (`task.using(connection)`) is announced instead, when something is sent within its
+transaction: from then on those who wait ask more often, the longer it takes the less often.
 """
 
 import _socket
@@ -20,6 +23,12 @@ from polypool.brokers.sqlite.transaction import Ring
 
 LOOK_ANYWAY = 0.5
 """Seconds between asking SQLite whether the file changed unheard."""
+SOONEST_LOOK = 0.001
+PART_OF_TIME = 0.25
+"""Seconds between looks for a commit that was announced, as a part of the time since then."""
+ANNOUNCED_ANEW = 0.1
+"""Seconds within which announcements count as one: a transaction that sends a thousand makes a thousand."""
+SOON = b"soon"
 
 
 class Bell:
@@ -33,6 +42,7 @@ class Bell:
         self._rung = {kind: asyncio.Event() for kind in Ring}
         self._counts = dict.fromkeys(Ring, 0)
         self._ears: dict[Ring, Ear] = {}
+        self._announced_at = 0.0
         self._sender = _datagram_socket()
 
     def hang(self) -> None:
@@ -42,7 +52,7 @@ class Bell:
     def count(self, kind: Ring) -> int:
         """How often it rang; ask before looking, then wait `after` it, and nothing is missed."""
         if kind not in self._ears:
-            self._ears[kind] = Ear(self._folder, kind)
+            self._ears[kind] = Ear(self._folder, kind, self._expect)
         return self._counts[kind]
 
     async def after(self, kind: Ring, count: int, wait: float) -> None:
@@ -54,7 +64,7 @@ class Bell:
         try:
             while self._counts[kind] == count and (left := deadline - loop.time()) > 0:
                 try:
-                    async with asyncio.timeout(min(left, LOOK_ANYWAY)):
+                    async with asyncio.timeout(min(left, self._pause(loop.time()))):
                         await self._rung[kind].wait()
                 except TimeoutError:
                     await self._look_anyway()
@@ -72,20 +82,7 @@ class Bell:
         """Wake other engines' waiters; never blocks, and tidies up after the dead."""
         if not kinds or self._folder is None:
             return
-        own = {ear.name for ear in tuple(self._ears.values())}
-        try:
-            names = [name for name in os.listdir(self._folder) if name.partition(".")[0] in kinds and name not in own]
-        except OSError:
-            return
-        for name in names:
-            path = f"{self._folder}/{name}"
-            try:
-                self._sender.sendto(b"", path)
-            except OSError as error:
-                # A full queue (EAGAIN) means it will wake anyway.
-                if error.errno == errno.ECONNREFUSED:
-                    with contextlib.suppress(OSError):
-                        os.unlink(path)
+        _tell(self._sender, self._folder, kinds, own={ear.name for ear in tuple(self._ears.values())})
 
     def close(self) -> None:
         """Wake all who wait here, for nothing will ring any more."""
@@ -97,6 +94,18 @@ class Bell:
             with contextlib.suppress(OSError):  # others still listen
                 os.rmdir(self._folder)
 
+    def _expect(self, now: float) -> None:
+        """Somebody is about to commit: look soon, and begin with that now."""
+        if now - self._announced_at > ANNOUNCED_ANEW:
+            self._announced_at = now
+            for kind in Ring:
+                self._rung[kind].set()
+                self._rung[kind] = asyncio.Event()
+
+    def _pause(self, now: float) -> float:
+        """Seconds until the next look."""
+        return min(max((now - self._announced_at) * PART_OF_TIME, SOONEST_LOOK), LOOK_ANYWAY)
+
     async def _look_anyway(self) -> None:
         version = await self._database.read(lambda c: c.execute("PRAGMA data_version").fetchone()[0])
         if version != self._version:
@@ -107,8 +116,9 @@ class Bell:
 class Ear:
     """A bound socket, listened to only while somebody waits: a busy worker is not woken by each message put."""
 
-    def __init__(self, folder: str | None, kind: Ring) -> None:
+    def __init__(self, folder: str | None, kind: Ring, expect: Callable[[float], None]) -> None:
         self.name = f"{kind}.{os.getpid()}.{os.urandom(4).hex()}"
+        self._expect = expect
         self._attending = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._path = f"{folder}/{self.name}"
@@ -147,10 +157,43 @@ class Ear:
                 os.unlink(self._path)
 
     def _hear(self, ring: Callable[[], None]) -> None:
+        said = set[bytes]()
         with contextlib.suppress(BlockingIOError):
             while self._socket is not None:
-                self._socket.recv(1)
-        ring()
+                said.add(self._socket.recv(len(SOON)))
+        if SOON in said and self._loop is not None:
+            self._expect(self._loop.time())
+        if said != {SOON}:
+            ring()
+
+
+def announce(path: str) -> None:
+    """Tell whoever waits for work in a database that a transaction is about to commit some."""
+    if (folder := _folder(path)) is not None:
+        sender = _datagram_socket()
+        try:
+            _tell(sender, folder, (Ring.WORK,), SOON)
+        finally:
+            sender.close()
+
+
+def _tell(
+    sender: _socket.socket, folder: str, kinds: Collection[Ring], said: bytes = b"", own: Collection[str] = ()
+) -> None:
+    """Ring the bells that hang in a folder, all but one's own; take down those of the dead."""
+    try:
+        names = [name for name in os.listdir(folder) if name.partition(".")[0] in kinds and name not in own]
+    except OSError:
+        return
+    for name in names:
+        path = f"{folder}/{name}"
+        try:
+            sender.sendto(said, path)
+        except OSError as error:
+            # A full queue (EAGAIN) means it will wake anyway.
+            if error.errno == errno.ECONNREFUSED:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
 
 
 def _datagram_socket() -> _socket.socket:

@@ -24,7 +24,7 @@ PURGED_AT_ONCE = 500
 class SqliteBroker:
     """Moves messages."""
 
-    traits = Traits()
+    traits = Traits(transactions=True)
 
     def __init__(self, database: Database, bell: Bell, watch: Watch, clock: Callable[[], float]) -> None:
         self._database = database

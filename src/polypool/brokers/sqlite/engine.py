@@ -8,6 +8,7 @@ from polypool.brokers.sqlite.bell import Bell
 from polypool.brokers.sqlite.broker import SqliteBroker
 from polypool.brokers.sqlite.bus import SqliteBus
 from polypool.brokers.sqlite.database import Database
+from polypool.brokers.sqlite.inside import SqliteInside
 from polypool.brokers.sqlite.inspector import SqliteInspector
 from polypool.brokers.sqlite.options import Options
 from polypool.brokers.sqlite.results import SqliteResults
@@ -26,3 +27,4 @@ class SqliteEngine:
         self.results = SqliteResults(database, watch, clock)
         self.bus = SqliteBus(database, watch, clock)
         self.inspector = SqliteInspector(database, clock)
+        self.inside = SqliteInside(self.place, options, self.broker.traits)

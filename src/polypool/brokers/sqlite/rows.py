@@ -1,6 +1,7 @@
 """How messages and endings stand in the table."""
 
 import sqlite3
+from collections.abc import Iterator
 
 from polypool.brokers.sqlite.transaction import Packed, Transaction, query
 from polypool.core.message import Lane, Message
@@ -36,18 +37,21 @@ class Lanes:
 
 def add(transaction: Transaction, lanes: Lanes, messages: list[Message], bodies: list[bytes], now: float) -> int:
     """Put messages; how many were new."""
-    added, numbers = 0, dict[Lane, int]()
-    packed = Packed()
+    numbers = {lane: lanes.number(transaction, lane) for lane in dict.fromkeys(message.lane for message in messages)}
+    return sum(
+        transaction.run("put", rows=batch.rows, bodies=batch.blob) for batch in packed(messages, bodies, numbers, now)
+    )
+
+
+def packed(messages: list[Message], bodies: list[bytes], numbers: dict[Lane, int], now: float) -> Iterator[Packed]:
+    """Messages as `put` takes them, with the numbers of their lanes, a batch at a time."""
+    batch = Packed()
     for message, body in zip(messages, bodies, strict=True):
-        lane = message.lane
-        if lane not in numbers:
-            numbers[lane] = lanes.number(transaction, lane)
         due = message.due if message.due is not None else message.sent_at or now
         state = "scheduled" if message.due is not None and due > now else "queued"
-        packed.add(message.id, message.task, numbers[lane], state, message.priority, due, blob=body)
-        if packed.is_full:
-            added += transaction.run("put", rows=packed.rows, bodies=packed.blob)
-            packed = Packed()
-    if len(packed):
-        added += transaction.run("put", rows=packed.rows, bodies=packed.blob)
-    return added
+        batch.add(message.id, message.task, numbers[message.lane], state, message.priority, due, blob=body)
+        if batch.is_full:
+            yield batch
+            batch = Packed()
+    if len(batch):
+        yield batch

@@ -14,7 +14,9 @@ from polypool.brokers.sqlite.statements import SQL
 PREFIX = "polypool_"
 _TABLES = "|".join(re.findall(r"CREATE TABLE (\w+)", SQL["schema"]))
 _NAMED = re.compile(rf"\b(FROM|JOIN|INTO|UPDATE)\s+({_TABLES})\b(\s+AS\b)?")
-_MADE = re.compile(rf"\b(CREATE TABLE|ALTER TABLE|CREATE INDEX|DROP INDEX)\s+(\w+)|\b(ON)\s+({_TABLES})\b(?=\s*\()")
+_MADE = re.compile(
+    rf"\b(CREATE TABLE|ALTER TABLE|CREATE INDEX|DROP INDEX)\s+(?!IF\b|{PREFIX})(\w+)|\b(ON)\s+({_TABLES})\b(?=\s*\()"
+)
 
 
 class Connection(sqlite3.Connection):

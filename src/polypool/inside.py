@@ -1,0 +1,102 @@
+"""TaskInside: a task whose sends go into a transaction of the sender's own. Made by `task.using(connection)`."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack
+
+from polypool.bulk import asend_all, one_by_one, send_all
+from polypool.core.message import Message
+from polypool.core.port import Line
+from polypool.group import GroupResult
+from polypool.options import MapOptions, SendOptions
+from polypool.outlet import Outlet, asend, send
+from polypool.progress_bar import meter_of
+from polypool.result import AsyncResult
+
+P = ParamSpec("P")
+V = TypeVar("V")
+
+
+class MakesMessages(Protocol):
+    """A task, as far as sending it needs it."""
+
+    @property
+    def name(self) -> str: ...
+    def message_of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message: ...
+    def message_with(
+        self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
+    ) -> Message: ...
+    def messages(
+        self, tuples: Iterable[tuple[Any, ...]], options: Mapping[str, Any]
+    ) -> tuple[str, Iterator[Message]]: ...
+    def amessages(
+        self, tuples: AsyncIterable[tuple[Any, ...]], options: Mapping[str, Any]
+    ) -> tuple[str, AsyncIterator[Message]]: ...
+
+
+class TaskInside(Generic[P, V]):
+    """A task, sent inside the transaction that is open on a connection: what is sent exists exactly when that commits.
+
+    Methods and arguments are the task's. On a connection that blocks use `delay`, `apply_async` and `map`, on one that
+    is awaited their twins with an `a`. The results they return know nothing of the task before the commit: their status
+    is "unknown", and waiting for one raises ResultUnknown at once.
+    """
+
+    __slots__ = ("_line", "_outlet", "_task")
+
+    def __init__(self, task: MakesMessages, outlet: Outlet, connection: Any) -> None:
+        self._task = task
+        self._outlet = outlet
+        self._line: Line = outlet.line_over(connection)
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
+        """Send it with these arguments."""
+        return self._sent(self._task.message_of(args, kwargs))
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
+        return await self._asent(self._task.message_of(args, kwargs))
+
+    def apply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
+    ) -> AsyncResult[V]:
+        """Send it with options that hold for this once, as `Task.apply_async`."""
+        return self._sent(self._task.message_with(args, kwargs, options))
+
+    async def aapply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
+    ) -> AsyncResult[V]:
+        return await self._asent(self._task.message_with(args, kwargs, options))
+
+    def map(
+        self, items: Iterable[Any], *, progress: bool | None = None, **options: Unpack[MapOptions]
+    ) -> GroupResult[V]:
+        """Send it once for each item, as `Task.map`; all of them or none."""
+        base, messages = self._task.messages(((item,) for item in items), options)
+        count = send_all(self._line, messages, meter_of(self._task.name, items, progress), _how_far)
+        return GroupResult(base, count, self._outlet)
+
+    async def amap(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        progress: bool | None = None,
+        **options: Unpack[MapOptions],
+    ) -> GroupResult[V]:
+        """As `map`; `items` may be an async iterable too."""
+        base, messages = self._task.amessages(((item,) async for item in one_by_one(items)), options)
+        count = await asend_all(self._line, messages, meter_of(self._task.name, items, progress), _how_far)
+        return GroupResult(base, count, self._outlet)
+
+    def _sent(self, message: Message) -> AsyncResult[V]:
+        send(self._line, message)
+        return AsyncResult(message.id, self._outlet)
+
+    async def _asent(self, message: Message) -> AsyncResult[V]:
+        await asend(self._line, message)
+        return AsyncResult(message.id, self._outlet)
+
+    def __repr__(self) -> str:
+        return f"<TaskInside {self._task.name}>"
+
+
+def _how_far(sent: int) -> str:
+    return f"polypool: the first {sent:,} stand in the transaction; roll it back, or they are kept with it"
