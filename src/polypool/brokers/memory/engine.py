@@ -156,7 +156,7 @@ class MemoryEngine:
         else:
             found = [entry for entry in found if search.dead or entry.state in WAITING]
             for entry in found:
-                del self.store.entries[entry.id]
+                self.store.delete(entry, now)
         self._ring()
         return len(found)
 

@@ -26,6 +26,8 @@ class Entry:
     """Queued, but carried by another engine: in no line."""
     guard: float | None = None
     """When a parked one that nobody confirmed goes to its lane."""
+    has_copies: bool = False
+    """Was parked once, so the other engine may bring it at any time."""
     is_cancelled: bool = False
     ending: Record | None = None
     keep_until: float | None = None

@@ -19,6 +19,8 @@ from polypool.core.report import Heartbeat, Search
 
 EVENTS_KEPT = 1000
 """Per task; the oldest go first."""
+REMEMBERED = 86_400.0
+"""Seconds for which a copy of a message that was cancelled or purged is still known as such."""
 
 
 class Store:
@@ -28,6 +30,8 @@ class Store:
         self.entries: dict[str, Entry] = {}
         self.workers: dict[str, Member] = {}
         self.tallies: dict[tuple[str, str], Tally] = {}
+        self._gone: dict[str, float] = {}
+        """Until when copies of messages that are over are known, the earliest first."""
         self._queued: defaultdict[Lane, list[tuple[int, int, str]]] = defaultdict(list)
         self._scheduled: list[tuple[float, int, str]] = []
         self._guarded: list[tuple[float, int, str]] = []
@@ -66,6 +70,8 @@ class Store:
 
     def claim_one(self, message: Message, body: bytes, worker: str, now: float) -> Delivery | None:
         """Lease this very message to a living worker. If that cannot be, it is left where `claim` finds it."""
+        if message.id not in self.entries and message.id in self._gone:
+            return None
         self.add(message, body, now)
         member = self.workers.get(worker)
         is_alive = member is not None and member.is_alive(now)
@@ -123,6 +129,7 @@ class Store:
         if entry.state is State.RUNNING:
             entry.is_cancelled = True
         else:
+            self._remember(entry, now)
             failure = Failure(type_name("TaskCancelled"), "cancelled")
             self._end(entry, Ended(State.CANCELLED, failure=failure, ttl=entry.message.policy.result_ttl), now)
         return True
@@ -192,6 +199,10 @@ class Store:
             and (not search.dead or entry.reason is not None)
         ]
 
+    def delete(self, entry: Entry, now: float) -> None:
+        self._remember(entry, now)
+        del self.entries[entry.id]
+
     def requeue(self, entry: Entry, now: float) -> None:
         """Give a dead letter its runs back."""
         entry.ending = entry.keep_until = entry.reason = entry.defect = None
@@ -205,6 +216,8 @@ class Store:
             entry = self.entries.get(id)
             if entry and entry.seq == seq and entry.keep_until == keep_until:
                 del self.entries[id]
+        while self._gone and self._gone[id := next(iter(self._gone))] <= now:
+            del self._gone[id]
 
     def promote(self, now: float) -> None:
         while self._scheduled and self._scheduled[0][0] <= now:
@@ -218,6 +231,12 @@ class Store:
             if entry and entry.seq == seq and entry.is_parked and entry.guard == guard:
                 self._unpark(entry, now)
 
+    def _remember(self, entry: Entry, now: float) -> None:
+        """A copy of it may come when its ending is long forgotten, and is not to run then."""
+        if entry.has_copies:
+            self._gone.pop(entry.id, None)
+            self._gone[entry.id] = now + REMEMBERED
+
     def _lease(self, entry: Entry, worker: str, now: float) -> Delivery:
         entry.state, entry.worker = State.RUNNING, worker
         entry.is_parked, entry.guard = False, None
@@ -230,7 +249,7 @@ class Store:
     def _park(self, entry: Entry, guard: float) -> None:
         """Another engine carries it, which somebody is to confirm until then."""
         entry.state, entry.worker = State.QUEUED, None
-        entry.is_parked, entry.guard = True, guard
+        entry.is_parked, entry.guard, entry.has_copies = True, guard, True
         heapq.heappush(self._guarded, (guard, entry.seq, entry.id))
 
     def _unpark(self, entry: Entry, now: float) -> None:
