@@ -2,30 +2,71 @@
 
 import time
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from polypool.core.error import ConfigurationError, MissingExtra
-from polypool.core.port import Engine
+from polypool.core.port import Backend, Engine
+from polypool.core.settings import without_password
 
 Clock = Callable[[], float]
 
 
-def open_engine(url: str, *, clock: Clock = time.time) -> Engine:
+def open_engine(url: str, *, backend: str | None = None, clock: Clock = time.time) -> Engine:
     """The engine a URL names; `await engine.broker.open()` connects it.
 
     `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
     `?synchronous=full` and `?busy_timeout=SECONDS`; `redis://`, `rediss://` and `unix://` as redis-py reads them, with
     `?prefix=NAME` and `?timeout=SECONDS` beside; `postgresql://user:password@host/database` (its options are in
-    docs/postgres.md). ConfigurationError for anything else.
+    docs/postgres.md); `amqp://user:password@host/vhost` and `amqps://` (docs/rabbitmq.md), which need one of the others
+    as `backend`. ConfigurationError for anything else.
     """
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme not in _OPENERS:
-        known = ", ".join(f"{name}://" for name in sorted(_OPENERS))
+    scheme = _scheme_of(url, "broker")
+    if scheme in CARRIERS:
+        return _open_rabbitmq(url, _backend_of(url, backend, clock), clock)
+    if backend is not None and backend != url:
         raise ConfigurationError(
-            f"broker {url!r}: no engine answers to {scheme + '://' if separator else 'that'}; there are {known} "
-            "(for a file: sqlite:///tasks.db)"
+            f"backend {without_password(backend)}: {scheme}:// keeps results in the same step as it acknowledges; "
+            "leave backend= (or POLYPOOL_BACKEND, --backend) out. It is for amqp:// brokers"
         )
     return _OPENERS[scheme](url, clock)
+
+
+def has_priorities(url: str) -> bool:
+    """Whether what a URL opens keeps an order of priority; known without opening it."""
+    if _scheme_of(url, "broker") not in CARRIERS:
+        return True
+    return dict(parse_qsl(urlsplit(url).query)).get("queue_type") == "classic"
+
+
+def _scheme_of(url: str, role: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if separator and (scheme in _OPENERS or scheme in CARRIERS):
+        return scheme
+    known = ", ".join(f"{name}://" for name in sorted([*_OPENERS, *CARRIERS]))
+    raise ConfigurationError(
+        f"{role} {url!r}: no engine answers to {scheme + '://' if separator else 'that'}; there are {known} "
+        "(for a file: sqlite:///tasks.db)"
+    )
+
+
+def _backend_of(url: str, backend: str | None, clock: Clock) -> Backend:
+    shown = without_password(url)
+    if backend is None:
+        raise ConfigurationError(
+            f"broker {shown}: RabbitMQ carries messages and keeps no results or states; name an engine that does, "
+            'beside it: Polypool(…, backend="redis://localhost"), or POLYPOOL_BACKEND, or --backend. '
+            "redis://, postgresql:// and sqlite:/// do"
+        )
+    scheme = _scheme_of(backend, "backend")
+    if scheme in CARRIERS:
+        raise ConfigurationError(
+            f"backend {without_password(backend)}: RabbitMQ keeps no results; name redis://, postgresql:// or sqlite:///"
+        )
+    opened = _OPENERS[scheme](backend, clock)
+    if not hasattr(opened, "claims"):
+        raise ConfigurationError(f"backend {without_password(backend)}: this engine cannot stand behind another one")
+    return cast(Backend, opened)
 
 
 async def migrate_engine(url: str) -> str:
@@ -81,6 +122,20 @@ def _open_redis(url: str, clock: Clock) -> Engine:
     return RedisEngine(Options.parse(url), clock)
 
 
+def _open_rabbitmq(url: str, backend: Backend, clock: Clock) -> Engine:
+    try:
+        from polypool.brokers.rabbitmq.engine import RabbitEngine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pamqp":
+            raise
+        raise MissingExtra(
+            "an amqp:// broker needs the package pamqp; install it: pip install 'polypool[rabbitmq]'"
+        ) from None
+    from polypool.brokers.rabbitmq.options import Options
+
+    return RabbitEngine(Options.parse(url), backend, clock)
+
+
 def _open_postgres(url: str, clock: Clock) -> Engine:
     try:
         from polypool.brokers.postgres.engine import PostgresEngine
@@ -92,6 +147,9 @@ def _open_postgres(url: str, clock: Clock) -> Engine:
         ) from None
     return PostgresEngine(url, clock)
 
+
+CARRIERS = ("amqp", "amqps")
+"""What carries messages and needs a backend beside it."""
 
 _OPENERS: dict[str, Callable[[str, Clock], Engine]] = {
     "memory": _open_memory,

@@ -1,0 +1,322 @@
+"""The Broker port: bodies travel through RabbitMQ, states are the backend's.
+
+put     enroll at the backend ─▶ publish ─▶ confirmed by RabbitMQ ─▶ confirm at the backend
+take    a pushed copy ─▶ claim at the backend; beside it, what waits in the backend's own lanes:
+        delays, retries, follow-ups, what dead workers held, what was never confirmed
+settle  at the backend, fenced and atomic ─▶ acknowledge the copy
+"""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import msgspec
+
+from polypool.brokers.rabbitmq.confirmer import CONFIRM_WITHIN, Confirmer
+from polypool.brokers.rabbitmq.copies import Copy
+from polypool.brokers.rabbitmq.hopper import Hopper
+from polypool.brokers.rabbitmq.options import Options
+from polypool.brokers.rabbitmq.sender import Sender
+from polypool.brokers.stored import encoded
+from polypool.core.codec import decode_message, encode
+from polypool.core.decide import decide
+from polypool.core.error import EngineError, EngineFull, TraitMissing
+from polypool.core.message import Delivery, Lane, Message
+from polypool.core.outcome import Deferred, Ended, Settlement
+from polypool.core.port import Backend, Traits
+from polypool.core.report import Heartbeat, Orders, Search
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks into the backend's lanes while RabbitMQ has enough: what waits there must not starve."""
+SHORT = 60.0
+"""Endings kept for less than this are written after their copy is acknowledged."""
+REMEMBERED = 3600.0
+"""Seconds an ending is kept, without its value, whose copy will be delivered again: the connection it came on broke."""
+MOST_KEPT = 65_536
+"""Bytes kept of a body that nobody can read."""
+
+logger = logging.getLogger("polypool.rabbitmq")
+
+
+class RabbitBroker:
+    """Moves messages."""
+
+    def __init__(self, options: Options, backend: Backend, clock: Callable[[], float]) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._sender = Sender(options)
+        self._hopper = Hopper(options)
+        self._confirmer = Confirmer(backend.claims)
+        self._address = options.address
+        self._under_way: set[asyncio.Future[Any]] = set()
+        self._looked = 0.0
+        self.traits = traits_of(options, backend.broker.traits)
+
+    async def open(self) -> None:
+        await self._backend.broker.open()
+        try:
+            await self._sender.open()
+        except BaseException:
+            await self._backend.broker.close()
+            raise
+
+    async def close(self) -> None:
+        """Let what is under way finish."""
+        await self._finish()
+        await self._hopper.close()
+        await self._sender.close()
+        await self._confirmer.finish()
+        await self._backend.broker.close()
+
+    async def put(self, messages: Sequence[Message]) -> list[bool]:
+        """Once the backend has a message it is accepted, whatever becomes of RabbitMQ: workers find it there, too.
+        What RabbitMQ refuses (a full queue that rejects) is taken back, where it refuses all of it."""
+        if not messages:
+            return []
+        bodies = encoded(messages, self.traits)
+        self._refuse_priorities(messages)
+        first = {message.id: at for at, message in reversed(list(enumerate(messages)))}
+        carried = [at for id, at in first.items() if messages[at].due is None]
+        if carried and not await self._sender.is_ready({messages[at].lane for at in carried}):
+            carried = []
+        kept = sorted(set(first.values()) - set(carried))
+        answers = [False] * len(messages)
+        if kept:
+            accepted = await self._backend.broker.put([messages[at] for at in kept])
+            for at, is_accepted in zip(kept, accepted, strict=True):
+                answers[at] = is_accepted
+        if carried:
+            carried.sort()
+            enrolled = await self._backend.claims.enroll([messages[at] for at in carried], CONFIRM_WITHIN)
+            carried = [at for at, is_new in zip(carried, enrolled, strict=True) if is_new]
+            for at in carried:
+                answers[at] = True
+            await self._carry([messages[at] for at in carried], [bodies[at] for at in carried])
+        return answers
+
+    async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> list[Delivery]:
+        if limit <= 0 or not lanes:
+            return []
+        if wait <= 0:
+            return await self._take_now(lanes, limit, worker)
+        self._hopper.ask(lanes)
+        try:
+            return await self._take(lanes, limit, worker, wait)
+        finally:
+            self._hopper.unask(lanes)
+
+    async def beat(self, heartbeat: Heartbeat, wait: float = 0.0) -> Orders:
+        await self._finish()
+        return await self._backend.broker.beat(heartbeat, wait)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        if not settlements:
+            return []
+        orphans = self._hopper.orphans
+        batch = [self._remembered(one) if one.delivery.id in orphans else one for one in settlements]
+        # Once such an ending is forgotten, a copy of it would pass for a new message.
+        short = [one.delivery.id for one in batch if isinstance(one.next, Ended) and one.next.ttl < SHORT]
+        if short:
+            self._hopper.settled(short)
+        accepted = await self._backend.broker.settle(batch)
+        self._hopper.settled([one.delivery.id for one in batch])
+        return list(accepted)
+
+    async def cancel(self, ids: Sequence[str]) -> list[bool]:
+        return list(await self._backend.broker.cancel(ids))
+
+    async def purge(self, lanes: Sequence[Lane]) -> None:
+        """Throw away the copies in these lanes' queues."""
+        await self._sender.purge(lanes)
+
+    # Sending
+
+    def _refuse_priorities(self, messages: Sequence[Message]) -> None:
+        if self.traits.priorities:
+            return
+        for message in messages:
+            if message.priority:
+                raise TraitMissing(
+                    f"{message.task} asks for priority {message.priority}, and quorum queues have none: leave priority "
+                    "out, or choose classic queues, which have: amqp://…?queue_type=classic"
+                )
+
+    async def _carry(self, messages: Sequence[Message], bodies: Sequence[bytes]) -> None:
+        if not messages:
+            return
+        confirmed, refused = await self._sender.publish(messages, bodies)
+        self._confirmer.add([messages[at].id for at in confirmed])
+        if refused and not confirmed:
+            ids = tuple(messages[at].id for at in refused)
+            if await self._backend.inspector.act("purge", Search(ids=ids)) == len(messages):
+                raise EngineFull(
+                    f"{self._address}: the queue is full and rejects (x-overflow of a policy of this server); "
+                    "nothing of this was written. Let workers catch up, or raise the policy's max-length"
+                )
+
+    # Taking
+
+    async def _take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> list[Delivery]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        while True:
+            arrival = self._hopper.arrival()
+            await self._hopper.consume(lanes, limit)
+            taken: list[Delivery] = []
+            if self._hopper.has_any(lanes):
+                if loop.time() - self._looked > LOOK_EVERY:
+                    self._looked = loop.time()
+                    taken = list(await self._backend.broker.take(lanes, limit, worker, 0))
+                taken = await self._with_claimed(taken, lanes, limit, worker)
+            left = deadline - loop.time()
+            if taken or left <= 0:
+                return taken
+            self._looked = loop.time()
+            taken = await self._wait(arrival, lanes, limit, worker, left)
+            taken = await self._with_claimed(taken, lanes, limit, worker)
+            if taken:
+                return taken
+
+    async def _take_now(self, lanes: Sequence[Lane], limit: int, worker: str) -> list[Delivery]:
+        await self._finish()
+        taken = list(await self._backend.broker.take(lanes, limit, worker, 0))
+        while len(taken) < limit:
+            await self._or_give_back(taken, self._hopper.pull(lanes, limit - len(taken)))
+            if not self._hopper.has_any(lanes):
+                break
+            taken = await self._with_claimed(taken, lanes, limit, worker)
+        return _in_order(taken, lanes)
+
+    async def _wait(
+        self, arrival: asyncio.Event, lanes: Sequence[Lane], limit: int, worker: str, left: float
+    ) -> list[Delivery]:
+        """Wait for a copy, or for what the backend has in these lanes; the latter's deliveries."""
+        loop = asyncio.get_running_loop()
+        feeding = loop.create_task(_listed(self._backend.broker.take(lanes, limit, worker, left)))
+        arriving = loop.create_task(arrival.wait())
+        try:
+            await asyncio.wait({feeding, arriving}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            feeding.cancel()
+            await asyncio.wait({feeding})
+        except asyncio.CancelledError:
+            feeding.cancel()
+            self._give_back_later(feeding)
+            raise
+        finally:
+            arriving.cancel()
+        return [] if feeding.cancelled() else feeding.result()
+
+    async def _with_claimed(
+        self, taken: list[Delivery], lanes: Sequence[Lane], limit: int, worker: str
+    ) -> list[Delivery]:
+        """What is taken already and, in the room that is left, what was pushed."""
+        room = limit - len(taken)
+        if room <= 0 or not self._hopper.has_any(lanes):
+            return taken
+        claimed = await self._or_give_back(taken, self._claim(lanes, room, worker))
+        return _in_order([*taken, *claimed], lanes) if taken else claimed
+
+    async def _or_give_back(self, taken: list[Delivery], work: Coroutine[Any, Any, Any]) -> Any:
+        """Do something to its end. If it fails, or the caller is cancelled meanwhile, nothing taken is lost."""
+        working = asyncio.get_running_loop().create_task(work)
+        try:
+            return await asyncio.shield(working)
+        except BaseException as error:
+            if taken:
+                self._give_back(taken)
+            if isinstance(error, asyncio.CancelledError):
+                self._give_back_later(working)
+            raise
+
+    async def _claim(self, lanes: Sequence[Lane], limit: int, worker: str) -> list[Delivery]:
+        claimed: list[Delivery] = []
+        while len(claimed) < limit and (copies := self._hopper.pop(lanes, limit - len(claimed))):
+            decoded = [_decoded(copy) for copy in copies]
+            try:
+                deliveries = await self._backend.claims.claim([message for message, _ in decoded], worker)
+            except BaseException:
+                self._hopper.put_back(copies)
+                if claimed:
+                    return claimed
+                raise
+            needless: list[Copy] = []
+            for copy, (_, defect), delivery in zip(copies, decoded, deliveries, strict=True):
+                if delivery is None:
+                    needless.append(copy)
+                    continue
+                self._hopper.hold(delivery.id, copy)
+                claimed.append(delivery if defect is None else msgspec.structs.replace(delivery, defect=defect))
+            if needless:
+                self._hopper.throw_away(needless)
+        return claimed
+
+    # Giving back
+
+    def _give_back_later(self, work: "asyncio.Future[Any]") -> None:
+        """What this brings has nobody to go to any more."""
+
+        def brought(done: "asyncio.Future[Any]") -> None:
+            self._under_way.discard(done)
+            if not done.cancelled() and done.exception() is None and done.result():
+                self._give_back(done.result())
+
+        self._under_way.add(work)
+        work.add_done_callback(brought)
+
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        batch = [decide(one, Deferred(), self._clock(), random.random) for one in deliveries]
+
+        async def settle() -> None:
+            try:
+                await self.settle(batch)
+            except EngineError as error:
+                logger.warning("%d messages could not be given back, their lease ends by itself: %s", len(batch), error)
+
+        task = asyncio.get_running_loop().create_task(settle())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _finish(self) -> None:
+        while self._under_way:
+            await asyncio.wait(set(self._under_way))
+
+    def _remembered(self, settlement: Settlement) -> Settlement:
+        """Its copy is on its way again and must find that the message is over."""
+        next = settlement.next
+        if not isinstance(next, Ended) or next.dead or next.ttl >= REMEMBERED:
+            return settlement
+        value = next.value if next.ttl > 0 else None
+        return msgspec.structs.replace(settlement, next=msgspec.structs.replace(next, ttl=REMEMBERED, value=value))
+
+
+def traits_of(options: Options, backend: Traits) -> Traits:
+    """Of RabbitMQ with this backend behind it."""
+    return msgspec.structs.replace(
+        backend, priorities=options.has_priorities and backend.priorities, transactions=False, needs_backend=True
+    )
+
+
+async def _listed(taking: Coroutine[Any, Any, Sequence[Delivery]]) -> list[Delivery]:
+    return list(await taking)
+
+
+def _decoded(copy: Copy) -> tuple[Message, str | None]:
+    """A copy's message; for what is none a label, under which it can go to the dead letters."""
+    message, defect = decode_message(copy.body)
+    if defect is None:
+        return message, None
+    id = f"undecodable-{hashlib.sha256(copy.body).hexdigest()[:24]}"
+    args = encode([[copy.body[:MOST_KEPT]], {}])
+    return Message(id=id, task="?", args=args, queue=copy.lane.queue, pool=copy.lane.pool), defect
+
+
+def _in_order(deliveries: list[Delivery], lanes: Sequence[Lane]) -> list[Delivery]:
+    """As a lane would have them: by the lanes' order, by priority, and oldest first (the backend counts upwards)."""
+    places = {lane: place for place, lane in enumerate(lanes)}
+    return sorted(
+        deliveries,
+        key=lambda one: (places.get(one.message.lane, len(places)), -one.message.priority, one.handle),
+    )
