@@ -115,7 +115,10 @@ class Nursery:
                 self._read()
 
     def _read(self) -> None:
-        data, fds, _, _ = socket.recv_fds(self._control, 65536, 256)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, 65536, 256)
+        except ConnectionResetError:
+            data, fds = b"", []  # killed before it had read everything we said
         if not data:
             # The supervisor is gone or wants no more children; those there are die with this process.
             os._exit(0)
