@@ -74,20 +74,11 @@ async def visit(number: int, seconds: float) -> int:
     return number
 
 
-def work(number: int, seconds: float) -> int:
-    """The same in a process."""
-    run = uuid.uuid4().hex
-    diary.began(number, run)
-    time.sleep(seconds)
-    diary.ended(number, run)
-    return number
-
-
 FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "asyncio": (noop, echo, nap, block, visit),
     "threads": (answer, doze),
     "gevent": (doze,),
-    "prefork": (reply, spin, work),
+    "prefork": (reply, spin),
 }
 
 
@@ -105,4 +96,3 @@ ON_ASYNCIO = app_of("asyncio")
 ON_THREADS = app_of("threads")
 ON_GEVENT = app_of("gevent")
 ON_PREFORK = app_of("prefork")
-ON_ASYNCIO_AND_PREFORK = app_of("asyncio", "prefork")

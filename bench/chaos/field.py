@@ -36,7 +36,7 @@ READ_AT_ONCE = 500
 
 FENCED = re.compile(r"^(\S+ \S+) WARNING +silent for longer than its lease", re.MULTILINE)
 REFUSED = re.compile(r"this run's ending was not written")
-BROKEN = re.compile(r"a loop of this worker broke.*|^Traceback.*", re.MULTILINE)
+BROKEN = re.compile(r"a loop of this worker broke.*|Exception in callback.*")
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from bench.reading import CannotMeasure
 from tests.engines import postgres, redis
 
-PREVIOUS = "c81a482"
+PREVIOUS = "507a8f9"
 """The commit that stands for the previous release until there is one: what all engines write was complete by then, and
 a worker survived being given again what it still ran."""
 

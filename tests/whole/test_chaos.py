@@ -1,72 +1,27 @@
-"""Two workers, three kinds of pool, and somebody who keeps killing children and a worker: every task ends once."""
+"""The chaos runs in short: everything that `python -m bench chaos` does for ten minutes, for a quarter of one."""
 
-import json
 import os
-import random
-import signal
-import subprocess
-import sys
-from pathlib import Path
-from types import ModuleType
+import shutil
 
-import psutil
 import pytest
 
-from tests.whole.workers import WorkerProcess, until, worker
+from bench.chaos.command import chaos
+from bench.chaos.field import Plan
+from bench.chaos.report import violations
+from tests.engines import postgres, redis
 
-TASKS = 1500
-KILLS = 12
-EVERY = 100
-"""Tasks that must end between two kills, so that the queue lasts until the last one."""
-
-
-@pytest.fixture
-def many_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is lost is first in its lane again: kills as dense as these hit innocent messages more than three times."""
-    monkeypatch.setenv("MARKS_MAX_LOST", "1000")
+SHORT = Plan(tasks=400, seconds=15.0, every=0.8, lease=2.0, seed=20)
+SERVERS = {"redis": redis.VARIABLE, "postgres": postgres.VARIABLE}
+"""Variables that name a server to use instead of one that can be stopped."""
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "redis", "postgres"], indirect=True)
-def test_everything_sent_ends_once_while_children_and_workers_are_killed(
-    many_lives: None, engine: str, marks: ModuleType, tmp_path: Path
-) -> None:
-    dice = random.Random(7)
-    tasks = [(dice.choice([marks.nap, marks.doze, marks.grind]), (0.02,)) for _ in range(TASKS)]
-    group = marks.app.send_many(tasks, progress=False)
-    with (
-        worker(tmp_path, "marks:app", "--heartbeat", "1") as steady,
-        worker(tmp_path, "marks:app", "--heartbeat", "1") as victim,
-    ):
-        for number in range(KILLS):
-            until(lambda number=number: group.completed_count >= number * EVERY, "work goes on", 60)  # type: ignore[misc]
-            if number == KILLS // 2:
-                victim.kill()
-            kill_one_child(steady, dice)
-        group.get(timeout=60)
-        assert set(group.get(timeout=1)) == {"napped", "dozed", "ground"}
-    found = marks.read(tmp_path)
-    begun, ended = found["begin"], found["end"]
-    assert len(begun) == len(ended) == TASKS
-    assert sum(begun.values()) > TASKS, "nothing was cut: the test proves nothing"
-    assert left_over(tmp_path, engine) == []
-
-
-def kill_one_child(running: WorkerProcess, dice: random.Random) -> None:
-    """SIGKILL a child that runs calls; the template, whose death takes all of them, is left alone."""
-    template = psutil.Process(running.pid).children()[0]
-    until(template.children, "children are there")
-    victim = dice.choice(template.children())
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait(10)
-
-
-def left_over(folder: Path, engine: str) -> list[object]:
-    """What still stands in lanes or dead letters."""
-    found: list[object] = []
-    for command in (["queues"], ["dead", "list"]):
-        told = subprocess.run(
-            [sys.executable, "-m", "polypool.cli.main", *command, "--broker", engine, "--json"],
-            cwd=folder, capture_output=True, check=True, text=True,
-        )  # fmt: skip
-        found += [row for rows in json.loads(told.stdout).values() if isinstance(rows, list) for row in rows]
-    return found
+@pytest.mark.timeout(420)  # generous: it waits for conditions, and a loaded machine takes its time
+@pytest.mark.parametrize("engine", ["sqlite", "redis", "postgres"])
+def test_everything_accepted_ends_once_whatever_is_killed_stopped_or_cut(engine: str) -> None:
+    outcome = chaos(os.environ.get(SERVERS.get(engine, ""), engine), SHORT)
+    assert outcome.verdict.violations == [], violations(outcome)
+    assert outcome.verdict.sent == outcome.verdict.ended == SHORT.tasks
+    assert outcome.verdict.reruns > outcome.verdict.asked, "nothing was cut: the test proves nothing"
+    assert outcome.verdict.poison > 0
+    assert outcome.refused > 0, "no ending came too late: the test proves nothing about fencing"
+    shutil.rmtree(outcome.history)
