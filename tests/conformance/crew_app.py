@@ -198,6 +198,23 @@ async def naps_async(seconds: float, note: str) -> str:
 
 
 @app.task()
+def holds(note: str, release: str) -> str:
+    """Tells that it began and goes on until somebody makes the other file."""
+    Path(note).write_text("begun")
+    while not os.path.exists(release):
+        time.sleep(0.01)
+    return "released"
+
+
+@app.task()
+async def holds_async(note: str, release: str) -> str:
+    Path(note).write_text("begun")
+    while not os.path.exists(release):
+        await asyncio.sleep(0.01)
+    return "released"
+
+
+@app.task()
 def stubborn(seconds: float) -> None:
     """Does not listen."""
     ends = time.monotonic() + seconds
@@ -223,6 +240,13 @@ def block(seconds: float) -> None:
     """Computes: blocks whatever shares the thread."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
+        sum(range(1000))
+
+
+@app.task()
+def computes(release: str) -> None:
+    """The same until somebody makes this file."""
+    while not os.path.exists(release):
         sum(range(1000))
 
 
@@ -303,8 +327,10 @@ def returns(what: str) -> Any:
 
 
 @app.task()
-def grows(megabytes: int) -> int:
+def grows(megabytes: int, note: str = "", release: str = "") -> int:
     call().state["ballast"] = bytearray(os.urandom(1024) * 1024 * megabytes)
+    if note:
+        holds(note, release)
     return os.getpid()
 
 

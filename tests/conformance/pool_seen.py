@@ -15,6 +15,8 @@ from polypool.core.settings import PoolSpec
 from polypool.pools.pool import ChildPool
 
 HERE = str(Path(__file__).parent)
+PATIENCE = 60.0
+"""Seconds. Nothing is said by how long something took: a busy machine may stop for seconds anywhere."""
 Open = Callable[..., Any]
 """What the fixture `opened` is: opens a pool for the length of a `with`."""
 
@@ -67,17 +69,19 @@ class Bench:
         self.pool.run([given])
         return given.id
 
-    async def ended(self, *ids: str, within: float = 20.0) -> list[Outcome]:
-        await until(lambda: all(id in self.seen.outcomes for id in ids), within)
+    async def ended(self, *ids: str) -> list[Outcome]:
+        await until(lambda: all(id in self.seen.outcomes for id in ids))
         return [self.seen.outcomes[id] for id in ids]
 
     async def value(self, task: str, *args: Any, **options: Any) -> Any:
-        """What a call returns."""
+        """What a call returns that was given when there was room for it."""
+        await until(lambda: self.pool.free() > 0)
         (outcome,) = await self.ended(self.give(task, *args, **options))
         assert isinstance(outcome, Done), outcome
         return decode_any(outcome.value)
 
     async def failure(self, task: str, *args: Any, **options: Any) -> Any:
+        await until(lambda: self.pool.free() > 0)
         (outcome,) = await self.ended(self.give(task, *args, **options))
         assert isinstance(outcome, Failed), outcome
         return outcome.failure
@@ -106,9 +110,9 @@ def spec(kind: str, children: int = 1, concurrency: int = 4) -> PoolSpec:
     return PoolSpec(kind, children, 1 if kind in ("prefork", "solo") else concurrency)
 
 
-async def until(condition: Callable[[], object], within: float = 20.0) -> None:
+async def until(condition: Callable[[], object]) -> None:
     """Wait until it holds; fails when it does not in time."""
-    ends = time.monotonic() + within
+    ends = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < ends, f"not so within {within} s"
+        assert time.monotonic() < ends, f"not so within {PATIENCE} s"
         await asyncio.sleep(0.005)

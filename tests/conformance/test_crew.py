@@ -20,7 +20,7 @@ from polypool.core.outcome import Deferred, Done
 from polypool.core.settings import PoolSpec
 from polypool.pools.crew import Crew
 from polypool.pools.pool import Limits
-from tests.conformance.pool_seen import GREENLETS, HERE, KINDS, Bench, Seen, spec, until
+from tests.conformance.pool_seen import GREENLETS, HERE, KINDS, PATIENCE, Bench, Seen, spec, until
 
 
 @asynccontextmanager
@@ -87,17 +87,19 @@ async def test_new_code_is_run_by_new_children_and_old_ones_end_their_calls(tmp_
     module.write_text(sys_path + source.format(1))
     async with crew_of("rolling:app", tmp_path) as crew:
         bench = pool_of(crew, spec("threads"))
-        await bench.pool.ready(10)
         assert await bench.value("version") == 1
-        note = tmp_path / "note"
-        running = bench.give("naps", 1.0, str(note))
+        note, release = tmp_path / "note", tmp_path / "release"
+        running = bench.give("holds", str(note), str(release))
         await until(note.exists)
         (old,) = bench.pool.pids()
         module.write_text(sys_path + source.format(2) + "# longer, whatever the clock of the file system\n")
         await crew.reload()
-        bench.pool.roll(10)
+        bench.pool.roll(600)
+        ends = time.monotonic() + PATIENCE
         while await bench.value("version") == 1:
-            assert running not in bench.seen.outcomes or old not in bench.pool.pids()
+            assert time.monotonic() < ends, "the new code is not run"
+        assert running not in bench.seen.outcomes
+        release.touch()
         (outcome,) = await bench.ended(running)
         assert isinstance(outcome, Done)
         await until(lambda: old not in bench.pool.pids())
@@ -109,7 +111,7 @@ async def test_broken_new_code_leaves_the_old_children_at_work(tmp_path: Path) -
     module.write_text(f"import sys; sys.path.append({HERE!r})\nfrom crew_app import app\n")
     async with crew_of("breaking:app", tmp_path) as crew:
         bench = pool_of(crew, spec("solo"))
-        await bench.pool.ready(10)
+        await bench.pool.ready(PATIENCE)
         module.write_text("def broken(:  # and longer than what was here before, whatever the clock says .....\n")
         with pytest.raises(ConfigurationError, match="SyntaxError"):
             await crew.reload()
@@ -148,9 +150,9 @@ async def test_an_async_lifespan_is_entered_and_left_wherever_a_loop_can_run(kin
         bench = pool_of(crew, spec(kind))
         if kind in GREENLETS:
             with pytest.raises(ConfigurationError, match="which a process of greenlets cannot enter"):
-                await bench.pool.ready(20)
+                await bench.pool.ready(PATIENCE)
         else:
-            await bench.pool.ready(20)
+            await bench.pool.ready(PATIENCE)
             assert await bench.value("state") == "opened"
         await bench.pool.stop(5)
         assert kind in GREENLETS or note.read_text() == "closed\n"
@@ -165,7 +167,7 @@ async def test_a_lifespan_that_raises_is_told_with_its_traceback_and_tried_again
     async with crew_of("spanned:app", tmp_path) as crew:
         bench = pool_of(crew, spec("solo"))
         with pytest.raises(ConfigurationError, match="ZeroDivisionError"):
-            await bench.pool.ready(20)
+            await bench.pool.ready(PATIENCE)
         begun = time.monotonic()
         tries = tmp_path / "tries"
         await until(lambda: len(tries.read_text()) >= 4)
@@ -191,12 +193,12 @@ async def test_forked_children_share_what_importing_the_app_has_loaded() -> None
 async def test_a_lost_template_is_replaced_and_its_childrens_calls_are_ended() -> None:
     async with crew_of() as crew:
         bench = pool_of(crew, spec("threads"))
-        await bench.pool.ready(10)
+        await bench.pool.ready(PATIENCE)
         template = crew.template
         assert template is not None
         assert template.pid is not None
         (child,) = bench.pool.pids()
-        running = bench.give("sleep", 30.0)
+        running = bench.give("sleep", 600.0)
         await until(lambda: bench.pool.report().running)
         os.kill(template.pid, signal.SIGKILL)
         await bench.ended(running)
@@ -210,7 +212,7 @@ async def test_a_lost_template_is_replaced_and_its_childrens_calls_are_ended() -
 SUPERVISOR = """
 import asyncio, sys
 sys.path.insert(0, {root!r})
-from tests.conformance.pool_seen import Bench, Seen, spec
+from tests.conformance.pool_seen import PATIENCE, Bench, Seen, spec
 from polypool.pools.crew import Crew
 
 async def main():
@@ -220,11 +222,11 @@ async def main():
     for kind in {kinds!r}:
         seen = Seen()
         bench = Bench(crew.pool(spec(kind), seen), seen)
-        await bench.pool.ready(20)
-        bench.give("stubborn", 60.0)
+        await bench.pool.ready(PATIENCE)
+        bench.give("stubborn", 600.0)
         pids += bench.pool.pids()
     print(*pids, flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 
 asyncio.run(main())
 """
@@ -238,7 +240,7 @@ def test_no_process_outlives_a_supervisor_that_was_killed() -> None:
         pids = [int(pid) for pid in process.stdout.readline().split()]
         process.kill()
     assert len(pids) == 7
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + PATIENCE
     while any(psutil.pid_exists(pid) for pid in pids):
         assert time.monotonic() < ends, "a child lives on"
         time.sleep(0.01)
@@ -250,7 +252,7 @@ async def test_many_pools_can_be_opened_and_stopped_without_leaving_descriptors(
         before = psutil.Process().num_fds()
         for _ in range(5):
             bench = pool_of(crew, spec("prefork", children=3))
-            await bench.pool.ready(10)
+            await bench.pool.ready(PATIENCE)
             await bench.pool.stop(0)
         assert psutil.Process().num_fds() == before
 
@@ -258,11 +260,11 @@ async def test_many_pools_can_be_opened_and_stopped_without_leaving_descriptors(
 async def test_a_second_stop_with_less_grace_shortens_the_first() -> None:
     async with crew_of() as crew:
         bench = pool_of(crew, spec("threads"))
-        await bench.pool.ready(10)
-        id = bench.give("sleep", 30.0)
+        await bench.pool.ready(PATIENCE)
+        id = bench.give("sleep", 600.0)
         await until(lambda: bench.pool.report().running)
-        patient = asyncio.ensure_future(bench.pool.stop(60))
+        patient = asyncio.ensure_future(bench.pool.stop(600))
         await asyncio.sleep(0)
         await bench.pool.stop(0)
-        await asyncio.wait_for(patient, 5)
+        await asyncio.wait_for(patient, PATIENCE)
         assert bench.seen.outcomes[id] == Deferred()

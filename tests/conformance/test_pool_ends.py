@@ -2,13 +2,14 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from polypool.core.codec import decode_any
 from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Lost, TimedOut
-from tests.conformance.pool_seen import GREENLETS, KINDS, Bench, Open, spec, until
+from tests.conformance.pool_seen import GREENLETS, KINDS, PATIENCE, Bench, Open, spec, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.parametrize("kind", KINDS)]
 
@@ -24,14 +25,14 @@ async def test_soft_timeout_is_raised_inside_the_task_which_can_clean_up(
 ) -> None:
     async with opened(spec(kind)) as bench:
         note = tmp_path / "note"
-        assert await bench.value(bench.coloured("naps"), 10.0, str(note), soft_timeout=0.2) == "cleaned up"
+        assert await bench.value(bench.coloured("naps"), 60.0, str(note), soft_timeout=0.2) == "cleaned up"
         assert note.read_text() == "SoftTimeout"
 
 
 async def test_an_uncaught_soft_timeout_fails_the_task_and_says_how_long_it_had(opened: Open, kind: str) -> None:
     async with opened(spec(kind)) as bench:
         task = "block" if kind == "threads" else bench.coloured("sleep")
-        failure = await bench.failure(task, 3.0, soft_timeout=0.2)
+        failure = await bench.failure(task, 60.0, soft_timeout=0.2)
         assert failure.type == "polypool.core.error.SoftTimeout"
         assert failure.message == "still running after its soft timeout of 0.2 s"
         assert await bench.value("add", 1, 1) == 2
@@ -40,13 +41,15 @@ async def test_an_uncaught_soft_timeout_fails_the_task_and_says_how_long_it_had(
 async def test_hard_timeout_kills_the_child_and_counts_only_the_guilty(opened: Open, kind: str, tmp_path: Path) -> None:
     async with opened(spec(kind, children=2, concurrency=2)) as bench:
         before = set(bench.pool.pids())
-        guilty = bench.give(bench.coloured("stubborn"), 30.0, timeout=0.3)
+        release = tmp_path / "release"
         notes = [tmp_path / f"{number}" for number in range(bench.pool.report().slots - 1)]
-        others = [bench.give(bench.coloured("naps"), 1.5, str(note)) for note in notes]
+        others = [bench.give(bench.coloured("holds"), str(note), str(release)) for note in notes]
         for note in notes:
             await begun(note)
-        (outcome,) = await bench.ended(guilty, within=5)
+        guilty = bench.give(bench.coloured("stubborn"), 60.0, timeout=0.3)
+        (outcome,) = await bench.ended(guilty)
         assert outcome == TimedOut(0.3, outcome.usage)
+        release.touch()
         outcomes = await bench.ended(*others)
         # Those in the same child go back uncounted; those in the other one never notice.
         assert sorted(type(o).__name__ for o in outcomes) == sorted(
@@ -60,8 +63,8 @@ async def test_hard_timeout_kills_the_child_and_counts_only_the_guilty(opened: O
 async def test_the_time_of_a_hard_timeout_begins_with_the_run(opened: Open, kind: str) -> None:
     """A call that stands behind another one in its child has not had its time yet."""
     async with opened(spec(kind, concurrency=1)) as bench:
-        first = bench.give("block", 0.6)
-        second = bench.give("add", 1, 1, timeout=0.2)
+        first = bench.give("block", 1.5)
+        second = bench.give("add", 1, 1, timeout=1.0)
         (outcome,) = await bench.ended(first)
         assert isinstance(outcome, Done)
         (outcome,) = await bench.ended(second)
@@ -69,14 +72,17 @@ async def test_the_time_of_a_hard_timeout_begins_with_the_run(opened: Open, kind
         assert isinstance(outcome, Done | Deferred)
 
 
-async def test_cancelling_ends_a_running_call_and_lets_it_clean_up(opened: Open, kind: str, tmp_path: Path) -> None:
+async def test_cancelling_ends_a_running_call_and_lets_it_clean_up(
+    opened: Open, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polypool.pools.pool.CANCEL_PATIENCE", PATIENCE)
     async with opened(spec(kind)) as bench:
         note = tmp_path / "note"
         pids = bench.pool.pids()
-        id = bench.give(bench.coloured("naps"), 30.0, str(note))
+        id = bench.give(bench.coloured("naps"), 600.0, str(note))
         await begun(note)
         bench.pool.cancel(id)
-        (outcome,) = await bench.ended(id, within=2)
+        (outcome,) = await bench.ended(id)
         assert isinstance(outcome, Cancelled)
         assert note.read_text() == "CancelledError"
         assert bench.pool.pids() == pids
@@ -85,29 +91,30 @@ async def test_cancelling_ends_a_running_call_and_lets_it_clean_up(opened: Open,
 
 async def test_a_call_that_ignores_its_cancelling_is_ended_with_its_child(opened: Open, kind: str) -> None:
     async with opened(spec(kind)) as bench:
-        id = bench.give(bench.coloured("stubborn"), 60.0)
+        id = bench.give(bench.coloured("stubborn"), 600.0)
         await until(lambda: bench.pool.report().running)
         assert await bench.value("who") if kind in SHARED else True
         bench.pool.cancel(id)
-        (outcome,) = await bench.ended(id, within=5)
+        (outcome,) = await bench.ended(id)
         assert isinstance(outcome, Cancelled)
         assert "killed" in outcome.reason
-        await bench.pool.ready(10)
-        await until(lambda: bench.pool.free() > 0)
         assert await bench.value("add", 1, 1) == 2
 
 
 async def test_a_call_cancelled_before_it_began_never_runs(opened: Open, kind: str, tmp_path: Path) -> None:
     async with opened(spec(kind, concurrency=1)) as bench:
         note = tmp_path / "note"
-        first = bench.give(bench.coloured("naps"), 0.5, str(note))
+        release = tmp_path / "release"
+        first = bench.give(bench.coloured("holds"), str(note), str(release))
         await begun(note)
         never = tmp_path / "never"
         second = bench.give(bench.coloured("naps"), 0.0, str(never))
         bench.pool.cancel(second)
         (outcome,) = await bench.ended(second)
         assert isinstance(outcome, Cancelled)
+        release.touch()
         await bench.ended(first)
+        assert await bench.value("add", 1, 1) == 2
         assert not never.exists()
 
 
@@ -131,7 +138,6 @@ async def test_a_crash_loses_what_ran_tells_why_and_the_child_is_replaced(
         (pid,) = bench.pool.pids()
         (outcome,) = await bench.ended(bench.give("crash", how))
         assert outcome == Lost(reason)
-        await until(lambda: bench.pool.free() > 0)
         assert (await bench.value("who"))[0] != pid
 
 
@@ -143,7 +149,7 @@ async def test_sigkill_of_a_child_counts_what_had_begun_and_nothing_else(
         (pid,) = bench.pool.pids()
         slots = bench.pool.report().slots
         notes = [tmp_path / f"{number}" for number in range(slots)]
-        running = [bench.give(bench.coloured("naps"), 30.0, str(note)) for note in notes]
+        running = [bench.give(bench.coloured("naps"), 600.0, str(note)) for note in notes]
         for note in notes:
             await begun(note)
         behind = [bench.give("nothing") for _ in range(3)]
@@ -172,39 +178,49 @@ async def test_a_call_with_its_last_chance_runs_alone(opened: Open, kind: str, t
             await until(lambda: bench.pool.pids() == [pid])
 
 
-async def test_short_calls_given_ahead_do_not_wait_behind_a_long_one(opened: Open, kind: str) -> None:
+async def test_short_calls_given_ahead_do_not_wait_behind_a_long_one(opened: Open, kind: str, tmp_path: Path) -> None:
     """They were sent to a child because their kind is short; when it is kept busy, another one runs them."""
     async with opened(spec(kind, children=2, concurrency=1)) as bench:
         await measured_as_short(bench)
-        long = bench.give("block", 3.0)
+        release = tmp_path / "release"
+        long = bench.give("holds", str(tmp_path / "note"), str(release))
         short = [bench.give("nothing") for _ in range(20)]
-        outcomes = await bench.ended(*short, within=2)
+        outcomes = await bench.ended(*short)
         assert long not in bench.seen.outcomes
         # All by the other child, or given back for other workers to take.
         assert all(isinstance(outcome, Done | Deferred) for outcome in outcomes)
         assert any(isinstance(outcome, Done) for outcome in outcomes)
+        release.touch()
+        await bench.ended(long)
 
 
 async def test_a_child_is_replaced_after_so_many_tasks(opened: Open, kind: str) -> None:
     async with opened(spec(kind), max_tasks_per_child=3) as bench:
         pids = []
         for _ in range(7):
-            await until(lambda: bench.pool.free() > 0)
             pids.append((await bench.value("who"))[0])
         assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
 
 
-async def test_a_child_that_grew_too_large_ends_its_calls_and_is_replaced(opened: Open, kind: str) -> None:
+async def test_a_child_that_grew_too_large_ends_its_calls_and_is_replaced(
+    opened: Open, kind: str, tmp_path: Path
+) -> None:
     async with opened(spec(kind), max_memory_per_child=150 * 1024 * 1024) as bench:
         (first,) = bench.pool.pids()
         assert await bench.value("grows", 1) == first
-        running = bench.give(bench.coloured("sleep"), 2.0) if kind in SHARED else None
-        assert await bench.value("grows", 200) == first
-        if running is None:
-            running = bench.give(bench.coloured("sleep"), 1.5)
-        await until(lambda: bench.pool.pids() and first not in bench.pool.pids(), 15)
+        note, release = tmp_path / "note", tmp_path / "release"
+        if kind in SHARED:
+            running = bench.give(bench.coloured("holds"), str(note), str(release))
+            await begun(note)
+            bench.give("grows", 200)
+        else:
+            running = bench.give("grows", 200, str(note), str(release))
+        await until(lambda: set(bench.pool.pids()) - {first})
+        assert running not in bench.seen.outcomes
+        release.touch()
         (outcome,) = await bench.ended(running)
         assert isinstance(outcome, Done)
+        await until(lambda: first not in bench.pool.pids())
         assert (await bench.value("who"))[0] != first
 
 
@@ -216,7 +232,7 @@ async def test_stop_lets_running_calls_end_and_gives_the_rest_back(opened: Open,
         for note in notes:
             await begun(note)
         waiting = [bench.give("nothing") for _ in range(3)]
-        await bench.pool.stop(10)
+        await bench.pool.stop(PATIENCE)
         assert all(isinstance(bench.seen.outcomes[id], Done) for id in short)
         assert all(bench.seen.outcomes[id] == Deferred() for id in waiting)
         assert bench.pool.pids() == []
@@ -258,6 +274,8 @@ async def test_an_error_raised_by_chance_while_cancelled_is_still_that_error(ope
 
 
 async def measured_as_short(bench: Bench) -> None:
-    """Run enough of `nothing` that the pool gives it ahead."""
-    await bench.ended(*[bench.give("nothing") for _ in range(10)])
-    assert bench.pool.free() > bench.pool.report().slots
+    """Run enough of `nothing` that the pool gives it ahead; a busy machine may make some of it look long."""
+    ends = time.monotonic() + PATIENCE
+    while bench.pool.free() <= bench.pool.report().slots:
+        assert time.monotonic() < ends
+        await bench.ended(*[bench.give("nothing") for _ in range(10)])

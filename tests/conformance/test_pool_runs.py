@@ -1,12 +1,14 @@
 """What a run gives back: values, failures, retries, events, answers. The same in all six kinds of pool."""
 
+from pathlib import Path
+
 import pytest
 
 from polypool.core.codec import decode_any
 from polypool.core.error import EngineFull
 from polypool.core.outcome import Dead, Done, Failed, Retry
 from polypool.pools.crew import Crew
-from tests.conformance.pool_seen import GREENLETS, HERE, KINDS, Bench, Open, Seen, spec, until
+from tests.conformance.pool_seen import GREENLETS, HERE, KINDS, PATIENCE, Bench, Open, Seen, spec, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.parametrize("kind", KINDS)]
 
@@ -17,18 +19,18 @@ async def test_a_call_runs_and_its_value_comes_back_measured(opened: Open, kind:
         assert isinstance(outcome, Done)
         assert decode_any(outcome.value) == 3
         assert outcome.usage is not None
-        assert 0 < outcome.usage.wall < 5
         assert outcome.usage.cpu is not None
-        assert 0 <= outcome.usage.cpu < 1
+        assert outcome.usage.cpu >= 0
+        assert outcome.usage.wall > 0
 
 
 async def test_the_cpu_of_a_run_is_its_own_not_its_neighbours(opened: Open, kind: str) -> None:
     async with opened(spec(kind, children=2 if kind in ("prefork", "solo") else 1)) as bench:
         waits, works = bench.give(bench.coloured("sleep"), 0.3), bench.give("burns", 0.2)
         waited, worked = await bench.ended(waits, works)
-        assert waited.usage.cpu < 0.05
+        assert waited.usage.cpu < worked.usage.cpu / 2
         assert waited.usage.wall > 0.25
-        assert 0.19 < worked.usage.cpu < 0.25
+        assert 0.19 < worked.usage.cpu < 0.39, "its own, and once"
 
 
 async def test_an_async_function_runs_where_a_loop_is_and_is_refused_where_none_is(opened: Open, kind: str) -> None:
@@ -48,11 +50,16 @@ async def test_a_thousand_calls_in_any_order_end_once_each(opened: Open, kind: s
         assert [decode_any(outcome.value) for outcome in outcomes] == [n + 1 for n in range(1000)]
 
 
-async def test_no_more_calls_run_at_once_than_there_are_slots(opened: Open, kind: str) -> None:
+async def test_as_many_calls_run_at_once_as_there_are_slots_and_no_more(
+    opened: Open, kind: str, tmp_path: Path
+) -> None:
     async with opened(spec(kind, concurrency=3)) as bench:
-        slots = bench.pool.report().slots
-        task = bench.coloured("sleep")
-        ids = [bench.give(task, 0.05) for _ in range(3 * slots)]
+        slots, release = bench.pool.report().slots, tmp_path / "release"
+        notes = [tmp_path / f"{number}" for number in range(slots)]
+        ids = [bench.give(bench.coloured("holds"), str(note), str(release)) for note in notes]
+        ids += [bench.give(bench.coloured("sleep"), 0.05) for _ in range(2 * slots)]
+        await until(lambda: all(note.exists() for note in notes))
+        release.touch()
         outcomes = await bench.ended(*ids)
         # On a busy machine those that waited for long are given back: another worker may have a free slot.
         runs = [outcome.usage for outcome in outcomes if isinstance(outcome, Done) and outcome.usage]
@@ -192,7 +199,7 @@ async def test_output_and_log_records_with_the_tasks_id_reach_the_workers_termin
     await crew.start()
     seen = Seen()
     bench = Bench(crew.pool(spec(kind), seen), seen)
-    await bench.pool.ready(20)
+    await bench.pool.ready(PATIENCE)
     id = bench.give("says", "hello")
     await bench.ended(id)
     # The child lives on: a line is out when it is printed, also into a pipe or a file.
@@ -204,18 +211,24 @@ async def test_output_and_log_records_with_the_tasks_id_reach_the_workers_termin
     assert f"[says {id}] logged hello" in err
 
 
-async def test_a_blocked_loop_is_reported_with_task_stack_and_seconds_within_two(opened: Open, kind: str) -> None:
+async def test_a_blocked_loop_is_reported_with_task_stack_and_seconds_while_it_is_blocked(
+    opened: Open, kind: str, tmp_path: Path
+) -> None:
     async with opened(spec(kind), blocked_after=0.3) as bench:
-        id = bench.give("block", 1.2)
-        await bench.ended(id)
         if kind == "asyncio" or kind in GREENLETS:
+            release = tmp_path / "release"
+            id = bench.give("computes", str(release))
             await until(lambda: bench.seen.blocks)
+            assert id not in bench.seen.outcomes
             task, blocked_id, seconds, stack = bench.seen.blocks[0]
-            assert (task, blocked_id) == ("block", id)
-            assert 0.3 <= seconds < 2
-            assert ", in block\n" in stack
+            assert (task, blocked_id) == ("computes", id)
+            assert seconds >= 0.3
+            assert ", in computes\n" in stack
             assert "polypool/pools" not in stack
+            release.touch()
+            await bench.ended(id)
         else:
+            await bench.ended(bench.give("block", 1.2))
             assert bench.seen.blocks == []
 
 
@@ -226,9 +239,9 @@ async def test_a_loop_blocked_by_c_code_that_keeps_the_interpreter_lock_is_repor
         pytest.skip("no loop to block; the lock only delays its neighbours, or it has none")
     async with opened(spec(kind), blocked_after=0.5) as bench:
         id = bench.give("hogs", 10**9)
-        await until(lambda: bench.seen.blocks, 3.0)
+        await until(lambda: bench.seen.blocks)
         assert id not in bench.seen.outcomes
         task, blocked_id, seconds, stack = bench.seen.blocks[0]
         assert (task, blocked_id) == ("hogs", id)
-        assert 0.5 <= seconds < 2
+        assert seconds >= 0.5
         assert "in hogs" in stack

@@ -13,11 +13,9 @@ from polypool.brokers.postgres.engine import PostgresEngine
 from polypool.core.decide import decide
 from polypool.core.message import Delivery
 from polypool.core.outcome import Done
-from tests.conformance.pool_seen import until
+from tests.conformance.pool_seen import PATIENCE, until
 from tests.conformance.scene import LANE, event, heartbeat, ids, message
 from tests.engines.postgres import drop_schema, empty_schema
-
-PATIENCE = 30.0
 
 
 @pytest.fixture
@@ -50,13 +48,13 @@ async def end(engine: PostgresEngine, delivery: Delivery) -> None:
     bell = engine.results._watch._bell
     rung = bell.count(Ring.RESULTS)
     assert await engine.broker.settle([decide(delivery, Done(b"\xc0"), time.time(), lambda: 0.5)]) == [True]
-    await until(lambda: bell.count(Ring.RESULTS) > rung, PATIENCE)
+    await until(lambda: bell.count(Ring.RESULTS) > rung)
 
 
 async def heard(engine: PostgresEngine) -> None:
     """Somebody waits, and the bell listens."""
     bell = engine.results._watch._bell
-    await until(lambda: bell.count(Ring.RESULTS) > 0, PATIENCE)
+    await until(lambda: bell.count(Ring.RESULTS) > 0)
 
 
 @pytest.mark.parametrize("look", ["_ended", "read"])
@@ -64,7 +62,7 @@ async def test_what_ends_while_a_waiter_looks_is_found_at_its_next_look(
     engine: PostgresEngine, look: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once what was told during a look was forgotten after it, and the waiter slept on."""
-    a, b = await taken(engine, "a", "b")
+    _, b = await taken(engine, "a", "b")
     looked, original = [], getattr(engine.results, look)
 
     async def looks(asked: Sequence[str]) -> Any:
@@ -85,7 +83,7 @@ async def test_what_ends_after_one_waiter_knew_better_still_wakes_the_other(engi
     """The second one need not read what the first one found unended; the news reaches it all the same."""
     a, b = await taken(engine, "a", "b")
     first = asyncio.create_task(engine.results.wait(["a", "b"], 600))
-    await until(lambda: engine.results._watch.is_pending("a"), PATIENCE)
+    await until(lambda: engine.results._watch.is_pending("a"))
     second = asyncio.create_task(engine.results.wait(["a"], 600))
     await asyncio.sleep(0)
     await end(engine, b)
@@ -108,7 +106,7 @@ async def test_an_event_appended_while_a_follower_looks_is_found_at_its_next_loo
             await heard(engine)
             rung = engine.results._watch._bell.count(Ring.RESULTS)
             await engine.bus.append([("a", event(1, 1))])
-            await until(lambda: engine.results._watch._bell.count(Ring.RESULTS) > rung, PATIENCE)
+            await until(lambda: engine.results._watch._bell.count(Ring.RESULTS) > rung)
         return found
 
     following = asyncio.create_task(engine.bus.follow("a", None, 600))
