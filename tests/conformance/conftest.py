@@ -11,17 +11,23 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from polypool.core.port import Backend, Claims
 from polypool.core.settings import PoolSpec
 from polypool.pools.crew import Crew
 from polypool.pools.pool import Limits
 from tests.conformance.pool_seen import HERE, Bench, Open, Seen, until
 from tests.conformance.scene import Clock, Scene
-from tests.engines import redis
+from tests.engines import rabbitmq, redis
 from tests.engines.pgbouncer import pooled
 from tests.engines.postgres import drop_schema, empty_schema, server_url
 
-ENGINES = ["memory", "sqlite", "redis", "postgres", "pgbouncer"]
-"""The last is PostgreSQL behind a proxy that gives each transaction another connection."""
+ENGINES = ["memory", "sqlite", "redis", "postgres", "pgbouncer", "rabbitmq"]
+"""pgbouncer is PostgreSQL behind a proxy that gives each transaction another connection, rabbitmq has the memory engine
+for its backend."""
+CARRIERS = ("rabbitmq", "classic")
+MORE = ["rabbitmq+redis", "classic"]
+"""RabbitMQ before a real backend, and with its queues of the other type: the suites that tell them apart."""
+SUITES_FOR_MORE = ("test_broker", "test_broker_leases", "test_results")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,7 +78,13 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=ENGINES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "scene" in metafunc.fixturenames:
+        module = metafunc.module.__name__.rpartition(".")[2]
+        metafunc.parametrize("scene", ENGINES + (MORE if module in SUITES_FOR_MORE else []), indirect=True)
+
+
+@pytest.fixture
 async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> AsyncIterator[Scene]:
     """An open engine with nothing in it, on a clock that stands."""
     urls = {
@@ -80,9 +92,13 @@ async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) ->
         "sqlite": lambda: f"sqlite:///{tmp_path}/tasks.db",
         "redis": redis.fresh_url,
         "postgres": lambda: empty_schema(request.getfixturevalue("postgres")),
+        "rabbitmq": rabbitmq.fresh_url,
+        "classic": lambda: f"{rabbitmq.fresh_url()}&queue_type=classic",
         "pgbouncer": lambda: f"{empty_schema(request.getfixturevalue('pgbouncer'))}&pooled=yes&poll=0.02",
     }
-    made = Scene(urls[request.param](), clock)
+    kind, _, behind = request.param.partition("+")
+    backend = urls[behind or "memory"]() if kind in CARRIERS else None
+    made = Scene(urls[kind](), clock, backend)
     traits = made.engine.broker.traits
     for marker in request.node.iter_markers("needs"):
         if missing := [trait for trait in marker.args if not getattr(traits, trait)]:
@@ -90,7 +106,25 @@ async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) ->
     await made.engine.broker.open()
     yield made
     await made.engine.broker.close()
-    if request.param == "redis":
-        redis.clean(made.url)
+    if kind in CARRIERS:
+        await rabbitmq.clean(made.url)
+    if "redis" in (kind, behind):
+        redis.clean(made.backend or made.url)
     if request.param in ("postgres", "pgbouncer"):
         drop_schema(made.url)
+
+
+@pytest.fixture
+def claims(scene: Scene) -> Claims:
+    if scene.engine.broker.traits.needs_backend:
+        pytest.skip("only carries messages, and says so")
+    return scene.claims
+
+
+@pytest.fixture
+async def other(scene: Scene, claims: Claims) -> AsyncIterator[Backend]:
+    """The same store in another process."""
+    engine = await scene.another()
+    yield engine  # type: ignore[misc]
+    if engine is not scene.engine:
+        await engine.broker.close()

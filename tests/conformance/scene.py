@@ -5,18 +5,20 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from polypool.brokers.memory import MemoryEngine
 from polypool.brokers.open import open_engine
 from polypool.brokers.postgres.engine import PostgresEngine
+from polypool.brokers.rabbitmq.engine import RabbitEngine
+from polypool.brokers.rabbitmq.options import Options as RabbitOptions
 from polypool.core.decide import decide
 from polypool.core.event import Event
 from polypool.core.message import Delivery, Lane, Message, Policy
 from polypool.core.outcome import Done, Lost, Outcome, Settlement
-from polypool.core.port import Engine
+from polypool.core.port import Backend, Claims, Engine
 from polypool.core.report import Heartbeat, Orders
 from tests.engines import postgres, redis
 
@@ -40,33 +42,50 @@ class Clock:
 class Scene:
     """One engine under test, and what the suites need beside its ports."""
 
-    def __init__(self, url: str, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str, clock: Callable[[], float], backend: str | None = None) -> None:
         self.url = url
         self.clock = clock
-        self.engine = open_engine(url, clock=clock)
+        self.backend = backend
+        self.engine = open_engine(url, backend=backend, clock=clock)
+
+    @property
+    def claims(self) -> Claims:
+        """What an engine offers that can stand behind one which only carries messages."""
+        return cast(Backend, self.engine).claims
 
     async def another(self) -> Engine:
         """The same store as another process would open it; the caller closes it."""
         if isinstance(self.engine, MemoryEngine):
             return self.engine
-        engine = open_engine(self.url, clock=self.clock)
+        engine = self._opened_again()
         await engine.broker.open()
         return engine
 
+    def _opened_again(self) -> Engine:
+        if isinstance(self.engine, RabbitEngine) and isinstance(self.engine.backend, MemoryEngine):
+            return RabbitEngine(RabbitOptions.parse(self.url), self.engine.backend, self.clock)
+        return open_engine(self.url, backend=self.backend, clock=self.clock)
+
     def spoil(self, id: str) -> None:
         """Make a stored body undecodable, as a broken or foreign sender would."""
-        if isinstance(self.engine, MemoryEngine):
-            self.engine.store.entries[id].body = b"\xc1"
+        engine = self.engine.backend if isinstance(self.engine, RabbitEngine) else self.engine
+        url = self.backend or self.url
+        if isinstance(engine, MemoryEngine):
+            engine.store.entries[id].body = b"\xc1"
             return
-        if self.url.startswith("redis:"):
-            redis.spoil(self.url, id)
+        if url.startswith("redis:"):
+            redis.spoil(url, id)
             return
-        if isinstance(self.engine, PostgresEngine):
-            postgres.execute(self.url, "UPDATE task SET body = '\\xc1' WHERE id = $1", id)
+        if isinstance(engine, PostgresEngine):
+            postgres.execute(url, "UPDATE task SET body = '\\xc1' WHERE id = $1", id)
             return
-        with sqlite3.connect(Path(self.url.removeprefix("sqlite:///"))) as connection:
+        with sqlite3.connect(Path(url.removeprefix("sqlite:///"))) as connection:
             connection.execute("UPDATE task SET body = x'c1' WHERE id = ?", [id])
         connection.close()
+
+    def priority(self, wanted: int) -> int:
+        """A priority that a message may have here."""
+        return wanted if self.engine.broker.traits.priorities else 0
 
     # Short forms of what nearly every test does.
 

@@ -12,7 +12,8 @@ from tests.conformance.scene import LANE, Clock, Scene, heartbeat, ids, message
 
 
 async def test_a_message_comes_back_as_it_was_sent(scene: Scene) -> None:
-    sent = message("a", args=b"\x92\x91\x01\x80", priority=3, policy=Policy(timeout=2.5), headers={"trace": "ä"})
+    fields = {"priority": scene.priority(3), "policy": Policy(timeout=2.5), "headers": {"trace": "ä"}}
+    sent = message("a", args=b"\x92\x91\x01\x80", **fields)
     assert list(await scene.engine.broker.put([sent])) == [True]
     await scene.join()
     delivery = await scene.take_one()

@@ -3,7 +3,7 @@
 import pytest
 
 from polypool.core.lifecycle import State
-from polypool.core.message import Policy
+from polypool.core.message import Lane, Policy
 from polypool.core.outcome import Dead, Done
 from polypool.core.report import LaneCount, PoolReport, Search
 from tests.conformance.scene import LEASE, Clock, Scene, heartbeat, ids
@@ -48,7 +48,8 @@ async def test_workers_are_shown_with_what_they_hold_and_whether_they_live(scene
 
 
 async def test_a_waiting_message_is_shown_with_its_arguments(scene: Scene, clock: Clock) -> None:
-    await scene.put("a", args=b"\x92\x91\x05\x80", priority=4, sent_at=clock() - 3, due=clock() + 9, attempt=2)
+    priority = scene.priority(4)
+    await scene.put("a", args=b"\x92\x91\x05\x80", priority=priority, sent_at=clock() - 3, due=clock() + 9, attempt=2)
     [view] = await scene.engine.inspector.find(Search(ids=("a",)))
     assert (view.id, view.task, view.state, view.queue, view.pool) == (
         "a",
@@ -57,7 +58,7 @@ async def test_a_waiting_message_is_shown_with_its_arguments(scene: Scene, clock
         "default",
         "threads",
     )
-    assert (view.priority, view.attempt, view.args, view.sent_at) == (4, 2, b"\x92\x91\x05\x80", clock() - 3)
+    assert (view.priority, view.attempt, view.args, view.sent_at) == (priority, 2, b"\x92\x91\x05\x80", clock() - 3)
     assert (view.due, view.worker, view.reason, view.ended_at) == (clock() + 9, None, None, None)
 
 
@@ -98,8 +99,8 @@ async def test_finding_is_by_every_field_newest_first(scene: Scene, search: Sear
     await scene.put("b", task="app.other")
     await scene.put("c")
     await scene.put("fast", task="app.other", queue="fast")
-    await scene.put("ended", "dead", priority=9, policy=Policy(max_lost=1))
-    ended, dead = await scene.take(2)
+    await scene.put("ended", "dead", pool="gevent", policy=Policy(max_lost=1))
+    ended, dead = await scene.take(2, lane=Lane("default", "gevent"))
     await scene.settle(ended)
     await scene.settle(dead, Dead("unknown task"))
     assert ids(await scene.engine.inspector.find(search)) == found

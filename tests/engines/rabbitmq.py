@@ -16,9 +16,17 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from pamqp import commands
+
+from polypool.brokers.rabbitmq.frames import Envelope
+from polypool.brokers.rabbitmq.options import Options
+from polypool.brokers.rabbitmq.queues import Queues
+from polypool.brokers.rabbitmq.wire import dial
+from polypool.core.message import Lane
 from tests.engines.debian import install
 
 VARIABLE = "POLYPOOL_TEST_RABBITMQ"
@@ -149,6 +157,53 @@ def url() -> str:
 def fresh_url() -> str:
     """The shared server, under a prefix that nobody used."""
     return f"{url()}?prefix=test-{uuid.uuid4().hex[:12]}"
+
+
+LANES = [
+    Lane(queue, pool) for queue in ("default", "fast", "other") for pool in ("threads", "asyncio", "gevent", "prefork")
+]
+"""What the tests' queues are for, so that a server that is not ours can be left as it was."""
+
+
+async def clean(at: str, lanes: Iterable[Lane] = LANES) -> None:
+    """Delete the queues of a polypool URL. A private server goes with its queues."""
+    if VARIABLE in os.environ:
+        for lane in lanes:
+            await call(at, commands.Queue.Delete(queue=queue_name(at, lane)))
+
+
+def queue_name(at: str, lane: Lane) -> str:
+    return Queues(Options.parse(at), 1).name(lane)
+
+
+async def call(at: str, *methods: Any) -> list[Any]:
+    """Say something to the server on a plain connection to where a polypool URL leads; the answers."""
+    wire = await dial(Options.parse(at), "tests")
+    try:
+        await wire.open_channel(1)
+        return [await wire.call(1, method) for method in methods]
+    finally:
+        await wire.close()
+
+
+async def publish(at: str, lane: Lane, *bodies: bytes) -> None:
+    """Put bodies into a lane's queue as a foreign sender would."""
+    wire = await dial(Options.parse(at), "tests")
+    try:
+        await wire.open_channel(1)
+        envelope = Envelope(1, queue_name(at, lane))
+        for body in bodies:
+            wire.write(envelope.around(body, wire.frame_max))
+        await wire.call(1, commands.Basic.Qos(prefetch_count=1))
+    finally:
+        await wire.close()
+
+
+async def depth(at: str, lane: Lane) -> int:
+    """How many messages are ready in a lane's queue."""
+    [declared] = await call(at, commands.Queue.Declare(queue=queue_name(at, lane), passive=True))
+    count: int = declared.message_count
+    return count
 
 
 @functools.cache

@@ -183,10 +183,7 @@ class RabbitBroker:
     async def _take_now(self, lanes: Sequence[Lane], limit: int, worker: str) -> list[Delivery]:
         await self._finish()
         taken = list(await self._backend.broker.take(lanes, limit, worker, 0))
-        while len(taken) < limit:
-            await self._or_give_back(taken, self._hopper.pull(lanes, limit - len(taken)))
-            if not self._hopper.has_any(lanes):
-                break
+        while len(taken) < limit and await self._or_give_back(taken, self._hopper.pull(lanes, limit - len(taken))):
             taken = await self._with_claimed(taken, lanes, limit, worker)
         return _in_order(taken, lanes)
 

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Collection, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pamqp import commands
 
@@ -24,6 +24,7 @@ from polypool.brokers.rabbitmq.queues import Queues
 from polypool.brokers.rabbitmq.wire import Wire
 from polypool.core.message import Lane
 
+T = TypeVar("T")
 CONSUMING, DECLARING = 1, 2
 PATIENCE = 1.0
 """Seconds that a copy may wait here while nobody asks for its lane."""
@@ -91,13 +92,12 @@ class Hopper:
         if wire is not None and not all(self._is_wide(lane, limit) for lane in lanes):
             await self._unbroken(wire, self._widen_all(wire, lanes, limit))
 
-    async def pull(self, lanes: Sequence[Lane], limit: int) -> None:
-        """Fetch what is there now, for who does not want to wait until it is pushed."""
+    async def pull(self, lanes: Sequence[Lane], limit: int) -> bool:
+        """Fetch what is there now, for who does not want to wait until it is pushed. Whether there was anything."""
         self._link.start()
         self._tend()
         wire = await self._link.up(self._options.timeout)
-        if wire is not None:
-            await self._unbroken(wire, self._get_all(wire, lanes, limit))
+        return wire is not None and bool(await self._unbroken(wire, self._get_all(wire, lanes, limit)))
 
     def pop(self, lanes: Sequence[Lane], limit: int) -> list[Copy]:
         return self._copies.pop(lanes, limit)
@@ -130,23 +130,23 @@ class Hopper:
     def _wanted(self, lane: Lane, limit: int) -> int:
         return self._copies.unacked(lane) - self._copies.waiting(lane) + limit
 
-    async def _unbroken(self, wire: Wire, change: Coroutine[Any, Any, None]) -> None:
+    async def _unbroken(self, wire: Wire, change: Coroutine[Any, Any, T]) -> T | None:
         """Do it to its end even if the caller is cancelled; half a change would leave a lane without a consumer."""
         changing = asyncio.get_running_loop().create_task(self._change(wire, change))
         changing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.shield(changing)
+        return await asyncio.shield(changing)
 
-    async def _change(self, wire: Wire, change: Coroutine[Any, Any, None]) -> None:
+    async def _change(self, wire: Wire, change: Coroutine[Any, Any, T]) -> T | None:
         try:
             async with self._changing, asyncio.timeout(self._options.timeout):
-                await change
+                return await change
         except (Closed, OSError) as error:
             change.close()
             if not wire.is_open(CONSUMING) or isinstance(error, TimeoutError):
                 wire.drop(error)
             if wire.is_usable:
                 raise mapped(error, self._options.address) from error
-            # Otherwise it is about to be replaced, and who takes asks again.
+            return None  # it is about to be replaced, and who takes asks again
 
     async def _widen_all(self, wire: Wire, lanes: Collection[Lane], limit: int) -> None:
         await self._queues.declare(wire, lanes)
@@ -165,7 +165,7 @@ class Hopper:
         await wire.call(CONSUMING, commands.Basic.Consume(queue=self._queues.name(lane), consumer_tag=tag))
         self._consumers[lane] = (tag.encode(), prefetch)
 
-    async def _get_all(self, wire: Wire, lanes: Sequence[Lane], limit: int) -> None:
+    async def _get_all(self, wire: Wire, lanes: Sequence[Lane], limit: int) -> bool:
         await self._queues.declare(wire, lanes)
         for lane in lanes:
             missing = limit - sum(map(self._copies.waiting, lanes))
@@ -175,6 +175,7 @@ class Hopper:
                 answer.add_done_callback(partial(self._got, lane))
             if asked:
                 await asyncio.gather(*asked)
+        return self._copies.has_any(lanes)
 
     def _got(self, lane: Lane, answer: "asyncio.Future[Any]") -> None:
         if not answer.cancelled() and answer.exception() is None and isinstance(answer.result(), tuple):
