@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from polypool.core.codec import decode_any, encode
-from polypool.core.error import ArgumentError, NotEncodable
+from polypool.core.error import ArgumentError, MessageTooLarge, NotEncodable
+from polypool.core.message import LARGEST_BYTES
 
 Decode = Callable[[Any], Any]
 
@@ -48,12 +49,17 @@ class Parameters:
         self._returned = decoder_of(hints.get("return", Any))
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
-        """The body of a message. ArgumentError or NotEncodable names the parameter that does not fit."""
+        """The body of a message. ArgumentError or NotEncodable names the parameter, MessageTooLarge the limit."""
         self._check_names(args, kwargs)
         try:
             body = encode((args, kwargs))
         except _UNENCODABLE as error:
             raise self._not_encodable(args, kwargs, error) from None
+        if len(body) > LARGEST_BYTES:
+            raise MessageTooLarge(
+                f"{self._task}: these arguments are {len(body):,} bytes and a message may have {LARGEST_BYTES:,} "
+                "(16 MiB), nothing was sent; store the data elsewhere and send where it is"
+            )
         if not self._is_plain:
             self._typed(body)  # what the worker will do; here its error still meets the one who can mend it
         return body

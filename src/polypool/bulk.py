@@ -77,14 +77,22 @@ async def one_by_one(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
 
 def _landed(under_way: deque[tuple[int, Answer]], meter: Meter) -> int:
     count, answer = under_way.popleft()
-    answer.result()
+    try:
+        answer.result()
+    except Exception:
+        under_way.clear()  # "the first so many" ends here, whatever became of those behind
+        raise
     meter.advance(count)
     return count
 
 
 async def _alanded(under_way: deque[tuple[int, Answer]], meter: Meter) -> int:
     count, answer = under_way.popleft()
-    await answer
+    try:
+        await answer
+    except Exception:
+        under_way.clear()
+        raise
     meter.advance(count)
     return count
 

@@ -10,6 +10,7 @@ _OURS = "polypool.core.error."
 _RAISED_INSIDE = (
     "SoftTimeout",
     "ArgumentError",
+    "MessageTooLarge",
     "NotEncodable",
     "NoCurrentTask",
     "WaitInsideTask",

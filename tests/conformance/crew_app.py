@@ -343,3 +343,13 @@ def runs_asyncio() -> int:
 def nested(seconds: float) -> int:
     with subprocess.Popen(["sleep", str(seconds)]) as process:
         return process.wait()
+
+
+@app.task()
+def plenty(where: str, size: int) -> Any:
+    """Brings forth so many bytes."""
+    if where == "event":
+        call().emit(bytes(size))
+    if where == "error":
+        raise ValueError("x" * size)
+    return bytes(size) if where == "result" else None

@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from polypool.core.message import Delivery, Policy
+from polypool.core.message import Delivery, Message
 from polypool.core.outcome import Cancelled, Dead, Deferred, Done, Failed, Failure, Lost, Outcome, Retry
 from polypool.core.report import Search
+from tests.conformance.model import POLICY, Fact, Model
 from tests.conformance.scene import LEASE, Clock, Scene, message
 from tests.engines.postgres import drop_schema, empty_schema
 
 WORKERS = ["w1", "w2"]
 NAMES = [f"m{n}" for n in range(6)]
-POLICY = Policy(max_retries=1, retry_backoff=4.0, retry_jitter=False, max_lost=2, result_ttl=64.0)
+BATCH = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)
 OUTCOMES: list[Outcome] = [
     Done(b"\x01"),
     Failed(Failure("E", "no")),
@@ -29,87 +29,6 @@ OUTCOMES: list[Outcome] = [
     Lost("killed"),
     Dead("unknown task"),
 ]
-
-
-@dataclass
-class Fact:
-    """What the model knows of one message."""
-
-    place: int
-    priority: int
-    state: str
-    due: float = 0.0
-    token: int = 0
-    deliveries: int = 0
-    retries: int = 0
-    holder: str | None = None
-    is_cancelled: bool = False
-    keep_until: float | None = None
-    is_dead: bool = False
-
-
-@dataclass
-class Model:
-    facts: dict[str, Fact] = field(default_factory=dict)
-    leases: dict[str, float] = field(default_factory=dict)
-    placed: int = 0
-
-    def tidy(self, now: float) -> None:
-        """What time alone brings about."""
-        for fact in self.facts.values():
-            if fact.state == "scheduled" and fact.due <= now:
-                fact.state = "queued"
-        self.facts = {id: f for id, f in self.facts.items() if f.keep_until is None or f.keep_until > now}
-
-    def reap(self, now: float) -> None:
-        for worker, until in self.leases.items():
-            if until <= now:
-                self.release(worker)
-
-    def release(self, worker: str) -> None:
-        for fact in self.facts.values():
-            if fact.holder == worker:
-                fact.state, fact.holder = "queued", None
-
-    def take(self, worker: str, limit: int, now: float) -> list[tuple[str, int, int, bool]]:
-        if self.leases.get(worker, 0.0) <= now:
-            return []
-        self.reap(now)
-        waiting = [(-f.priority, f.place, id) for id, f in self.facts.items() if f.state == "queued"]
-        taken = []
-        for *_, id in sorted(waiting)[:limit]:
-            fact = self.facts[id]
-            fact.state, fact.holder = "running", worker
-            fact.token, fact.deliveries = fact.token + 1, fact.deliveries + 1
-            taken.append((id, fact.token, fact.deliveries, fact.is_cancelled))
-        return taken
-
-    def settle(self, delivery: Delivery, outcome: Outcome, now: float) -> bool:
-        fact = self.facts.get(delivery.id)
-        if fact is None or fact.place != delivery.message.sent_at:
-            return False  # the id is that of a later message
-        if fact.state != "running" or fact.token != delivery.token:
-            return False
-        fact.holder = None
-        match outcome:
-            case Retry() if fact.retries < POLICY.max_retries:
-                self._wait(fact, now + POLICY.retry_backoff, now, deliveries=0)
-                fact.retries += 1
-            case Deferred(until):
-                self._wait(fact, until or now, now, fact.deliveries - 1)
-            case Lost() if fact.deliveries < POLICY.max_lost:
-                self._wait(fact, now, now, fact.deliveries)
-            case Lost() | Dead():
-                fact.state, fact.is_dead = "failed", True
-            case _:
-                fact.state = {Done: "succeeded", Cancelled: "cancelled"}.get(type(outcome), "failed")
-                fact.keep_until = now + POLICY.result_ttl
-        return True
-
-    @staticmethod
-    def _wait(fact: Fact, due: float, now: float, deliveries: int) -> None:
-        fact.due, fact.deliveries = due, deliveries
-        fact.state = "scheduled" if due > now and not fact.is_cancelled else "queued"
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -137,24 +56,52 @@ class EngineMachine(RuleBasedStateMachine):
         self.runner.close()
         self.folder.cleanup()
 
-    @rule(
-        names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=4),
-        priority=st.integers(-1, 1),
-        delay=st.integers(0, 9),
-    )
-    def put(self, names: list[str], priority: int, delay: int) -> None:
-        model, due, sent, expected = self.model, self.clock() + delay, [], []
-        model.tidy(self.clock())
-        for name in names:
-            model.placed += 1
-            # sent_at tells messages of the same id apart.
-            fields = {"priority": priority, "policy": POLICY, "sent_at": float(model.placed)}
-            sent.append(message(name, due=due if delay else None, **fields))
-            expected.append(name not in model.facts)
-            if expected[-1]:
-                state = "scheduled" if delay else "queued"
-                model.facts[name] = Fact(model.placed, priority, state, due)
-        assert list(self.runner.run(self.scene.engine.broker.put(sent))) == expected
+    def _new(self, name: str, priority: int, delay: int = 0) -> tuple[Message, Fact]:
+        """A message nobody has seen, and what it is to an engine. `sent_at` tells messages of the same id apart."""
+        self.model.placed += 1
+        due, place = self.clock() + delay, self.model.placed
+        fact = Fact(place, priority, "scheduled" if delay else "queued", due)
+        fields = {"priority": priority, "policy": POLICY, "sent_at": float(place)}
+        return message(name, due=due if delay else None, **fields), fact
+
+    @rule(names=BATCH, priority=st.integers(-1, 1), delay=st.integers(0, 9), within=st.integers(0, 9))
+    def put(self, names: list[str], priority: int, delay: int, within: int) -> None:
+        """`within`: enroll, to be confirmed by then."""
+        self.model.tidy(self.clock())
+        news = [(name, *self._new(name, priority, delay)) for name in names]
+        guard = self.clock() + within if within else None
+        expected = [self.model.put(name, fact, guard) for name, _, fact in news]
+        sent = [message for _, message, _ in news]
+        engine, claims = self.scene.engine.broker, self.scene.claims
+        given = claims.enroll(sent, within) if within else engine.put(sent)
+        assert list(self.runner.run(given)) == expected
+
+    @rule(worker=st.sampled_from(WORKERS), names=BATCH, priority=st.integers(-1, 1))
+    def claim(self, worker: str, names: list[str], priority: int) -> None:
+        self.model.tidy(self.clock())
+        news = [(name, *self._new(name, priority)) for name in names]
+        expected = [self.model.claim(name, fact, worker, self.clock()) for name, _, fact in news]
+        claimed = self.runner.run(self.scene.claims.claim([message for _, message, _ in news], worker))
+        assert [one and (one.token, one.deliveries, one.is_cancelled) for one in claimed] == expected
+        for one in claimed:
+            if one is not None:
+                assert one.message.sent_at == self.model.facts[one.id].place, "as it is stored"
+                self.held.append(one)
+
+    @rule(picks=st.lists(st.integers(0, 50), min_size=1, max_size=4), within=st.integers(1, 9))
+    def hand_over(self, picks: list[int], within: int) -> None:
+        if self.held:
+            self.model.tidy(self.clock())
+            chosen = [self.held[-1 - index % len(self.held)] for index in picks]
+            expected = [self.model.hand_over(delivery, self.clock() + within) for delivery in chosen]
+            assert list(self.runner.run(self.scene.claims.hand_over(chosen, within))) == expected
+
+    @rule(names=BATCH, tokens=st.lists(st.integers(0, 2), min_size=4, max_size=4) | st.none())
+    def confirm(self, names: list[str], tokens: list[int] | None) -> None:
+        self.model.tidy(self.clock())
+        for place, name in enumerate(names):
+            self.model.confirm(name, None if tokens is None else tokens[place])
+        self.runner.run(self.scene.claims.confirm(names, tokens and tokens[: len(names)]))
 
     @rule(worker=st.sampled_from(WORKERS), limit=st.integers(0, 4))
     def take(self, worker: str, limit: int) -> None:
@@ -184,6 +131,7 @@ class EngineMachine(RuleBasedStateMachine):
             fact.is_cancelled = True
         elif fact is not None and answer:
             fact.state, fact.keep_until = "cancelled", self.clock() + POLICY.result_ttl
+            self.model.gone.update([name] if fact.has_copies else [])
 
     @rule(worker=st.sampled_from(WORKERS))
     def beat(self, worker: str) -> None:

@@ -41,7 +41,7 @@ def encoded(messages: Sequence[Message], traits: Traits) -> list[bytes]:
     for message, body in zip(messages, bodies, strict=True):
         if len(body) > traits.max_message_bytes:
             raise MessageTooLarge(
-                f"task {message.id} is {len(body)} bytes; this engine takes {traits.max_message_bytes}: "
-                "send a reference to the data instead"
+                f"{message.task} {message.id} is {len(body):,} bytes and this engine takes "
+                f"{traits.max_message_bytes:,}, nothing was sent; store the data elsewhere and send where it is"
             )
     return bodies

@@ -12,7 +12,7 @@ PolypoolError
 ├── SendError                     the message was refused, nothing was written
 │   ├── ArgumentError             an argument does not fit the task's signature
 │   ├── NotEncodable              a value that has no MessagePack form
-│   ├── MessageTooLarge           larger than the engine takes
+│   ├── MessageTooLarge           larger than an engine takes; results and events too
 │   └── DuplicateTask             a task with that id is already there
 ├── TaskError                     how a run ended, seen by who waits for it
 │   ├── TaskFailed                the task raised; carries type, text and traceback
@@ -78,7 +78,7 @@ class NotEncodable(SendError, TypeError):
 
 
 class MessageTooLarge(SendError, ValueError):
-    """A message is larger than the engine takes; the text names the limit."""
+    """A message, a result or an event is larger than an engine takes; the text names the limit."""
 
 
 class DuplicateTask(SendError, ValueError):

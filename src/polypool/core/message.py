@@ -10,6 +10,8 @@ import msgspec
 
 DEFAULT_QUEUE = "default"
 DEFAULT_RESULT_TTL = 86_400.0
+LARGEST_BYTES = 16 * 1024 * 1024
+"""Of a message, a result or an event, as MessagePack. Every engine takes so much."""
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 
 

@@ -20,7 +20,7 @@ from polypool.core.ask import Ask
 from polypool.core.event import Event, Page, Record
 from polypool.core.manifest import Manifest
 from polypool.core.measure import Tally
-from polypool.core.message import Delivery, Lane, Message
+from polypool.core.message import LARGEST_BYTES, Delivery, Lane, Message
 from polypool.core.outcome import Outcome, Settlement
 from polypool.core.report import Action, Heartbeat, LaneCount, Orders, Search, TaskView, WorkerView
 
@@ -37,7 +37,7 @@ class Traits(msgspec.Struct, frozen=True):
     """`task.using(connection)` sends inside the caller's own transaction: the engine is `core.inside.Transactional`."""
     needs_backend: bool = False
     """Keeps no results itself: the app names a `backend=` beside it."""
-    max_message_bytes: int = 16 * 1024 * 1024
+    max_message_bytes: int = LARGEST_BYTES
 
 
 class Broker(Protocol):
@@ -197,7 +197,7 @@ class Arguments(Protocol):
     """A task's parameters: how its arguments are encoded and decoded."""
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        """ArgumentError or NotEncodable, naming the parameter."""
+        """ArgumentError or NotEncodable, naming the parameter; MessageTooLarge, naming the limit."""
 
     def decode(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
         """Typed by annotation. ArgumentError when an older or newer sender's arguments do not fit."""

@@ -5,9 +5,9 @@ from itertools import count
 from typing import Any
 
 from polypool.core.codec import encode
-from polypool.core.error import NotEncodable
+from polypool.core.error import MessageTooLarge, NotEncodable
 from polypool.core.event import Event, Kind
-from polypool.core.message import Message
+from polypool.core.message import LARGEST_BYTES, Message
 from polypool.core.port import Runnable
 from polypool.pools.child.outbox import Outbox
 from polypool.pools.wire import Emitted
@@ -80,6 +80,11 @@ class Call:
             body = encode(data)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise NotEncodable(f"{kind} got a value with no MessagePack form: {error}") from None
+        if len(body) > LARGEST_BYTES:
+            raise MessageTooLarge(
+                f"{kind} got {len(body):,} bytes and an event may have {LARGEST_BYTES:,} (16 MiB): store the data "
+                "elsewhere and tell where it is"
+            )
         if self._numbers is None:
             self._numbers = count(1)
             if self.attempt > 1:

@@ -6,6 +6,7 @@ from types import TracebackType
 
 from polypool.core.outcome import Failure
 
+LONGEST_TEXT = 16 * 1024
 LONGEST_TRACEBACK = 64 * 1024
 _OURS = str(Path(__file__).parent)
 
@@ -14,7 +15,7 @@ def failure(error: BaseException) -> Failure:
     """Class, text and traceback; the frames of this package that led to the user's code are left out."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return Failure(name, _encodable(_text(error)), _encodable(_traceback(error)))
+    return Failure(name, _encodable(_shortened(_text(error), LONGEST_TEXT)), _encodable(_traceback(error)))
 
 
 def _text(error: BaseException) -> str:
@@ -29,12 +30,15 @@ def _traceback(error: BaseException) -> str:
         lines = traceback.format_exception(type(error), error, trimmed(error.__traceback__))
     except Exception:
         return ""
-    text = "".join(lines)
-    if len(text) > LONGEST_TRACEBACK:
-        half = LONGEST_TRACEBACK // 2
-        text = f"{text[:half]}\n  … {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    return _shortened("".join(lines), LONGEST_TRACEBACK)
 
-    return text
+
+def _shortened(text: str, longest: int) -> str:
+    """Its beginning and its end."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}\n  … {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def trimmed(trace: TracebackType | None) -> TracebackType | None:

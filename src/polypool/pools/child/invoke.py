@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 from polypool.core.codec import encode
-from polypool.core.error import ConfigurationError, NotEncodable, RetryRequested, SoftTimeout
+from polypool.core.error import ConfigurationError, MessageTooLarge, NotEncodable, RetryRequested, SoftTimeout
+from polypool.core.message import LARGEST_BYTES
 from polypool.core.outcome import Cancelled, Done, Failed, Failure, Outcome, Retry, Usage
 from polypool.core.port import Application
 from polypool.core.running import running
@@ -166,12 +167,18 @@ def _plain(wrap: Any, context: Any) -> Any:
 
 def _encode_result(value: Any, call: Call) -> bytes:
     try:
-        return encode(value)
+        body = encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise NotEncodable(
             f"{call.message.task} returned a value with no MessagePack form ({type(value).__qualname__}): {error}; "
             "return plain values, dataclasses or msgspec Structs"
         ) from None
+    if len(body) > LARGEST_BYTES:
+        raise MessageTooLarge(
+            f"{call.message.task} returned {len(body):,} bytes and a result may have {LARGEST_BYTES:,} (16 MiB): "
+            "store the data elsewhere and return where it is"
+        )
+    return body
 
 
 def judge(call: Call, error: BaseException, usage: Usage | None = None) -> Outcome:

@@ -1,0 +1,83 @@
+"""An engine that was away takes nobody's lease: who could not beat meanwhile is not thought dead for it."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.scene import Scene
+from tests.engines import postgres, redis
+
+AWAY = 60.0
+Server = redis.Server | postgres.Server
+
+
+@pytest.fixture(params=["redis", "postgres"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """One that can be stopped, and keeps what it has accepted."""
+    if request.param == "redis":
+        made = redis.Server("--appendonly", "yes", "--appendfsync", "always")
+        yield made
+        made.remove()
+    else:
+        with postgres.private_server() as own:
+            yield own
+
+
+class Offset:
+    """The real clock, and a span that it is ahead: servers know when they started."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+async def test_leases_begin_anew_when_the_server_comes_back_and_end_as_ever_after(server: Server) -> None:
+    clock = Offset()
+    scene = Scene(server.url, clock)
+    await scene.engine.broker.open()
+    await scene.join("w1", lease=AWAY)
+    await scene.put("a")
+    [held] = await scene.take(worker="w1")
+    server.stop()
+    server.start()
+    # Another client comes first, so long after the last beat that the lease would be over had the server been there.
+    clock.ahead = AWAY - 0.001
+    other = Scene(server.url, clock)
+    await other.engine.broker.open()
+    await other.join("w2", lease=AWAY)
+    assert await other.take(worker="w2") == []
+    await scene.engine.broker.close()
+    await scene.engine.broker.open()
+    assert not (await scene.join("w1", lease=AWAY)).is_fenced
+    assert await scene.settle(held)
+
+    await scene.put("b")
+    await scene.take(worker="w1")
+    await other.join("w2", lease=10 * AWAY)
+    clock.ahead += AWAY + 1
+    assert [delivery.id for delivery in await other.take(worker="w2")] == ["b"]
+    await other.engine.broker.close()
+    await scene.engine.broker.close()
+
+
+async def test_a_worker_that_never_comes_back_after_a_restart_loses_what_it_held_a_lease_later(server: Server) -> None:
+    clock = Offset()
+    scene = Scene(server.url, clock)
+    await scene.engine.broker.open()
+    await scene.join("w1", lease=AWAY)
+    await scene.put("a")
+    await scene.take(worker="w1")
+    await scene.engine.broker.close()
+    server.stop()
+    server.start()
+    other = Scene(server.url, clock)
+    await other.engine.broker.open()
+    await other.join("w2", lease=10 * AWAY)
+    assert await other.take(worker="w2") == []
+    clock.ahead += AWAY + 1
+    [delivery] = await other.take(worker="w2")
+    assert (delivery.id, delivery.deliveries) == ("a", 2)
+    await other.engine.broker.close()
