@@ -30,11 +30,11 @@ async def beat(connection: Connection, heartbeat: Heartbeat, now: float) -> tupl
 
 async def _renew(connection: Connection, heartbeat: Heartbeat, now: float) -> bool:
     name, run = heartbeat.worker, f"{heartbeat.host} {heartbeat.pid} {heartbeat.started_at!r}"
-    member = await connection.row("member", name)
+    member = await connection.row("member", name, now)
     is_fenced = False
     if member is not None:
-        number, former_run, is_dead, lease_until = member
-        is_fenced = former_run == run and (is_dead or lease_until <= now)
+        number, former_run, is_over = member
+        is_fenced = former_run == run and is_over
         if is_fenced or former_run != run or heartbeat.is_leaving:
             # An earlier process of this name held these, or this one no longer does.
             await connection.rows("put_back", number)

@@ -17,8 +17,9 @@ logger = logging.getLogger("polypool.redis")
 Ask = Callable[..., Awaitable[Any]]
 
 
-async def check(ask: Ask, address: str, prefix: str) -> tuple[int, int]:
-    """The server's version. EngineDamaged or EngineUnreachable where it will not do."""
+async def check(ask: Ask, address: str, prefix: str) -> tuple[tuple[int, int], str]:
+    """The server's version, and what tells this life of it from others. EngineDamaged or EngineUnreachable where it
+    will not do."""
     info = _parsed(await ask("INFO"))
     version = _version(info.get("redis_version", "0.0"))
     if version < OLDEST:
@@ -39,7 +40,7 @@ async def check(ask: Ask, address: str, prefix: str) -> tuple[int, int]:
             f"{address}: the keys under {prefix} are of layout {layout!r}, this release writes {LAYOUT!r}; "
             "use the release that wrote them, or another ?prefix="
         )
-    return version
+    return version, info.get("run_id", "")
 
 
 async def warn(ask: Ask, address: str) -> None:

@@ -107,9 +107,11 @@ class Link:
 
     async def _connect(self) -> None:
         self._wire = await self._dialer.dial(self._answered, self._lost)
-        version = await check(self._ask, self._dialer.address, self._prefix)
+        version, life = await check(self._ask, self._dialer.address, self._prefix)
         self._scripts = load(version)
         await self._load_scripts()
+        # Before any verb of this connection, so that nobody is thought dead for what the server was away.
+        await self._ask("EVALSHA", self._scripts["restarted"].digest, 1, self._prefix, self._now(), life)
         self._is_ready = True
 
     async def _load_scripts(self) -> None:

@@ -27,7 +27,7 @@ else
     worker = call('INCR', P .. 'workers')
     call('HSET', P .. 'names', name, worker)
   end
-  call('HSET', P .. 'worker:' .. worker, 'name', name, 'run', run, 'beat', ARGV[4], 'channel', channel)
+  call('HSET', P .. 'worker:' .. worker, 'name', name, 'run', run, 'beat', ARGV[4], 'lease', ARGV[5], 'channel', channel)
   call('ZADD', P .. 'leases', now + tonumber(ARGV[5]), worker)
   call('ZADD', P .. 'known', now, worker)
 end

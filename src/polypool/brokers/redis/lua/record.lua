@@ -5,6 +5,7 @@
 --   held:<worker>    hash id → number of the take that brought it;  asked:<worker>: set, to be cancelled
 --   lanes            hash "pool:queue" → number;  running: hash lane → how many run
 --   names            hash worker's name → number;  worker:<number>: hash;  leases: sorted set;  known: sorted set
+--   served           string: which life of the server leases were last given anew for
 --   dead             sorted set by place in the line: place (8 bytes) and id;  ended:<state>: list of the latest for people, the
 --                    newest first: end of keeping (8 bytes), place (8 bytes) and id
 --   hungry:<lane>    set of takes that wait for work ("channel number");  parked: hash of these, see `park`
