@@ -48,7 +48,10 @@ class Inbox:
     def finish(self, call: Call, outcome: Outcome) -> None:
         """Report how a call ended."""
         self._calls.pop(call.number, None)
-        self._outbox.put(Finished(call.number, outcome))
+        if self._calls:
+            self._outbox.put(Finished(call.number, outcome))
+        else:
+            self._outbox.put_last(Finished(call.number, outcome))
 
     def read(self) -> None:
         """The reading thread's life. It ends with the supervisor's: then the whole child does."""
