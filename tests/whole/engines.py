@@ -21,3 +21,15 @@ def opened(kind: str) -> Iterator[dict[str, str]]:
         else:
             url = "sqlite:///marks.db"
         yield {"MARKS_BROKER": url}
+
+
+def connections(url: str) -> int:
+    """How many an engine has, in its own words; 0 for one that has none to count."""
+    kind = url.partition(":")[0]
+    if kind == "redis":
+        with redis.client(url) as client:
+            return len(client.client_list()) - 1
+    if kind == "postgresql":
+        others = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        return int(postgres.execute(url, f"SELECT count(*) FROM pg_stat_activity WHERE {others}")[0][0])
+    return 0

@@ -19,6 +19,7 @@ app = Polypool(
     max_lost=int(os.environ.get("MARKS_MAX_LOST", "3")),
 )
 MARKS = "marks.txt"
+GATE = "gate"
 
 
 def mark(what: str) -> None:
@@ -90,3 +91,20 @@ def endless() -> None:
 @app.task(pool="auto")
 def busy(n: int) -> int:
     return sum(i * i for i in range(n))
+
+
+@app.task
+async def echo(value: int) -> int:
+    mark("begin")
+    mark("end")
+    return value
+
+
+@app.task
+async def held(value: int) -> int:
+    """Ends once there is a file `gate`."""
+    mark("begin")
+    while not os.path.exists(GATE):
+        await asyncio.sleep(0.02)
+    mark("end")
+    return value
