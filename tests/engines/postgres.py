@@ -29,7 +29,7 @@ ADVICE = f"""no PostgreSQL server to test against:
 class Server:
     """A private server in a folder of its own; loopback only, nothing kept."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, primary: "Server | None" = None) -> None:
         self.port = _free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._binaries = binaries
@@ -40,6 +40,10 @@ class Server:
         if self._user:
             shutil.chown(folder, self._user)
         data = folder / "data"
+        if primary is not None:
+            subprocess.run(["cp", "-a", str(primary.folder / "data"), str(data)], check=True)
+            (data / "standby.signal").touch()
+            return
         self._run(["initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
 
     def start(self) -> None:
@@ -56,6 +60,30 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.02)
+
+    def set(self, **settings: str) -> None:
+        """Change its configuration; in force for new connections when this returns."""
+        with (self.folder / "data" / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        execute(self.url, "SELECT pg_reload_conf()")
+        asked = "SELECT name, setting FROM pg_settings WHERE name = ANY ($1)"
+        deadline = time.monotonic() + 30
+        while dict(map(tuple, execute(self.url, asked, list(settings)))) != settings:
+            assert time.monotonic() < deadline, f"the server does not take {settings}"
+            time.sleep(0.02)
+
+    def own(self, path: Path) -> None:
+        """Let the server's own user read this."""
+        if self._user:
+            shutil.chown(path, self._user)
+
+    async def alone(self, sql: str) -> None:
+        """Run a statement that will not be part of a transaction."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT: at once and in good order; SIGQUIT: as if it crashed."""
@@ -83,6 +111,21 @@ def private_server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="polypool-postgres-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         server = Server(binaries, Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def hot_standby(primary: Server) -> Iterator[Server]:
+    """A replica of a server, as that stood when it was stopped for a moment to be copied."""
+    with tempfile.TemporaryDirectory(prefix="polypool-postgres-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        primary.stop()
+        server = Server(programs(), Path(folder), primary)
+        primary.start()
         server.start()
         try:
             yield server

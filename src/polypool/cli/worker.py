@@ -42,6 +42,8 @@ LEVELS = ("debug", "info", "warning", "error")
     "--max-memory-per-child", type=size, metavar="SIZE", help="Replace a child that grew beyond this, such as 200M."
 )
 @click.option("--broker", metavar="URL", help="Take from this engine instead of the app's own.")
+@click.option("--backend", metavar="URL", help="Beside an amqp:// broker: the engine that keeps states and results.")
+@click.option("--once", is_flag=True, help="Fail if the engine cannot be reached at the start, instead of waiting.")
 @click.option("--name", help="What the worker is called in `polypool status`, default: host and process id.")
 @click.option("--reload", is_flag=True, help="Roll the children to new code when a .py file here changes.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)

@@ -7,7 +7,7 @@ PolypoolError
 │   └── TraitMissing              the engine cannot do what a task needs
 ├── EngineError                   the broker or backend
 │   ├── EngineUnreachable         cannot be opened, or went away
-│   ├── EngineDamaged             the store is corrupted, read-only or of another version
+│   ├── EngineDamaged             corrupted, read-only, of another version, or it lets nobody in
 │   └── EngineFull                no room; what was accepted before is kept
 ├── SendError                     the message was refused, nothing was written
 │   ├── ArgumentError             an argument does not fit the task's signature
@@ -58,7 +58,8 @@ class EngineUnreachable(EngineError, ConnectionError):
 
 
 class EngineDamaged(EngineError):
-    """The store cannot be used as it is: corrupted, read-only, or of another version."""
+    """The store cannot be used as it is: corrupted, read-only, of another version, or it does not let us in. Waiting
+    does not help, somebody must mend it."""
 
 
 class EngineFull(EngineError, OSError):

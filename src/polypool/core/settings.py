@@ -10,6 +10,8 @@ from polypool.core.error import ConfigurationError
 from polypool.core.message import DEFAULT_QUEUE
 
 POOL_KINDS = ("asyncio", "threads", "prefork", "gevent", "eventlet", "solo")
+CARRIERS = ("amqp", "amqps")
+"""Schemes of brokers that carry messages and keep nothing else."""
 AUTO = "auto"
 """A task's pool when polypool is to choose; such messages wait in a lane of their own."""
 SHARED = {"asyncio": 1000, "threads": 32, "gevent": 1000, "eventlet": 1000}
@@ -74,9 +76,23 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """An event loop that does not turn for so long is reported."""
     broker: str | None = None
     """Instead of the app's own."""
+    backend: str | None = None
+    """Instead of the app's own, beside a broker that needs one."""
+    once: bool = False
+    """Try the engine once: where it cannot be reached the start fails, instead of waiting for it."""
     name: str | None = None
     directory: str = "."
     """Where MODULE is looked for first."""
+
+
+def is_carrier(url: str) -> bool:
+    """Whether a broker only carries messages, so that it needs a backend beside it."""
+    return url.partition("://")[0] in CARRIERS
+
+
+def usual_backend(broker: str) -> str | None:
+    """What the environment names, for a broker that needs one."""
+    return (os.environ.get("POLYPOOL_BACKEND") or None) if is_carrier(broker) else None
 
 
 def without_password(url: str) -> str:

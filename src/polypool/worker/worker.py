@@ -7,9 +7,11 @@ import secrets
 import socket
 
 from polypool.brokers.open import open_engine
-from polypool.core.error import ConfigurationError
+from polypool.core.error import ConfigurationError, TraitMissing
+from polypool.core.manifest import Manifest
 from polypool.core.port import Engine
-from polypool.core.settings import WorkerSettings
+from polypool.core.settings import WorkerSettings, is_carrier, usual_backend
+from polypool.observe.fitness import lacks
 from polypool.pools.crew import Crew
 from polypool.worker.backoff import until_open
 from polypool.worker.control import Control
@@ -35,7 +37,8 @@ class Worker:
     async def run(self) -> int:
         """Work until a signal or `control.stop()`; 0 when everything held was settled or given back, else 1.
 
-        ConfigurationError when the app, the engine or a pool cannot start; nothing was taken then.
+        ConfigurationError when the app or a pool cannot start, EngineError when the engine will not do; nothing was
+        taken then.
         """
         self.control.listen()
         try:
@@ -50,12 +53,19 @@ class Worker:
 
     async def _start(self) -> None:
         manifest = await self._crew.start()
-        engine = self._engine or open_engine(self._settings.broker or manifest.broker)
-        await until_open("reach the engine", engine.broker.open)
+        engine = self._engine or self._engine_of(manifest)
+        _refuse_what_it_lacks(manifest, engine)
+        await (engine.broker.open() if self._settings.once else until_open("reach the engine", engine.broker.open))
         self._engine = engine
         self._shift = Shift(self._settings, self.name, engine, self._crew, self.control.stop)
         await self._shift.start(manifest)
         logger.info("%s is ready: %s", self.name, self._shift.describe())
+
+    def _engine_of(self, manifest: Manifest) -> Engine:
+        """The app's, unless the command line names another."""
+        broker = self._settings.broker or manifest.broker
+        usual = manifest.backend if broker == manifest.broker or is_carrier(broker) else None
+        return open_engine(broker, backend=self._settings.backend or usual or usual_backend(broker))
 
     async def _obey(self) -> None:
         """Wait for words: roll the children as often as asked, return at the first one to stop."""
@@ -82,3 +92,8 @@ class Worker:
         await self.control.is_hurried.wait()
         logger.info("told twice: giving back what runs")
         await shift.hurry()
+
+
+def _refuse_what_it_lacks(manifest: Manifest, engine: Engine) -> None:
+    for lack in lacks(manifest, engine.broker.traits):
+        raise TraitMissing(f"{lack.what}: {lack.found}; {lack.change}")

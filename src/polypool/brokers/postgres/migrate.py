@@ -59,15 +59,20 @@ async def _refuse_unfit(connection: AnyConnection, server: str) -> None:
     found = connection.get_server_version()
     if found.major < OLDEST_SERVER:
         raise EngineDamaged(
-            f"{server}: is PostgreSQL {found.major}.{found.minor}; polypool needs {OLDEST_SERVER} or newer: upgrade it"
+            f"{server}: is PostgreSQL {found.major}; polypool needs {OLDEST_SERVER} or newer: upgrade it"
         )
-    encoding, is_replica = await connection.fetchrow(
-        "SELECT current_setting('server_encoding'), pg_is_in_recovery()"
-    ) or ("", False)
+    encoding, is_replica, is_read_only = await connection.fetchrow(
+        "SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+    ) or ("", False, False)
     if encoding != "UTF8":
         raise EngineDamaged(f"{server}: the database's encoding is {encoding}; create one with `createdb -E UTF8 NAME`")
     if is_replica:
         raise EngineDamaged(f"{server}: is a read-only replica; name the primary in the broker's URL")
+    if is_read_only:
+        raise EngineDamaged(
+            f"{server}: lets this user only read (default_transaction_read_only); "
+            "`ALTER ROLE … SET default_transaction_read_only = off`, or set it for the database or the server"
+        )
 
 
 async def _version(connection: AnyConnection, statements: Statements) -> int:

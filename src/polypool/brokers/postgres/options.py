@@ -1,5 +1,6 @@
 """What a PostgreSQL URL may say after its question mark, beside what the driver understands."""
 
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -8,6 +9,7 @@ from polypool.core.error import ConfigurationError
 from polypool.core.settings import without_password
 
 _WORDS = {"yes": True, "no": False}
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _OURS = ("schema", "migrate", "pooled", "poll", "connect_timeout", "synchronous_commit")
 
 
@@ -33,6 +35,9 @@ class Options(msgspec.Struct, frozen=True):
         pairs = parse_qsl(parts.query, keep_blank_values=True)
         ours = {name: value for name, value in pairs if name in _OURS}
         theirs = [(name, value) for name, value in pairs if name not in _OURS]
+        for name, value in theirs:
+            if name in _FILES and not Path(value).expanduser().exists():
+                raise ConfigurationError(f"broker {shown(url)}: {name} names a file that is not there: {value}")
         scheme = "postgresql"
         dsn = urlunsplit((scheme, parts.netloc, parts.path, urlencode(theirs), ""))
         fields: dict[str, object] = dict(ours)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -219,7 +220,7 @@ def _ended(_: asyncio.Task[Any]) -> None:
 
 
 def _in_words(error: Exception) -> Exception:
-    if isinstance(error, asyncpg.ClientConfigurationError | ValueError):
+    if isinstance(error, asyncpg.ClientConfigurationError | ValueError) and not isinstance(error, ssl.SSLError):
         from polypool.core.error import ConfigurationError
 
         return ConfigurationError(f"the broker's URL is not understood: {error}")
