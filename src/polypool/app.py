@@ -9,11 +9,12 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpa
 
 from polypool.blocking import ClientLine
 from polypool.bulk import asend_all, one_by_one, send_all
-from polypool.core.error import ConfigurationError
+from polypool.core.error import ConfigurationError, TraitMissing
 from polypool.core.inside import Inside
 from polypool.core.manifest import Manifest
 from polypool.core.message import Message
 from polypool.core.port import Engine, Lifespan, Line, Middleware
+from polypool.core.settings import usual_backend, without_password
 from polypool.group import GroupResult
 from polypool.naming import is_same_place, task_name
 from polypool.options import Defaults, MapOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
@@ -54,7 +55,8 @@ class Polypool:
     """An app: declare tasks with `@app.task`, send them from anywhere, run them with `polypool worker MODULE:app`.
 
     `broker` is an engine's URL (else POLYPOOL_BROKER, else sqlite:///polypool.db), or an engine itself. Nothing is
-    opened before the first send. `lifespan` is a context manager, async or not, around each worker child's life; what
+    opened before the first send. `backend` (else POLYPOOL_BACKEND) is the engine beside a broker that keeps no results
+    itself, which is amqp://. `lifespan` is a context manager, async or not, around each worker child's life; what
     it yields is `current.state`. `middleware` are callables around every run. `defaults` hold for all tasks that do
     not say otherwise: queue, priority, timeout, soft_timeout, max_retries, retry_backoff, retry_backoff_max,
     retry_jitter, autoretry_for, expires, result_ttl, max_lost.
@@ -65,6 +67,7 @@ class Polypool:
         name: str,
         broker: str | Engine | None = None,
         *,
+        backend: str | None = None,
         lifespan: Lifespan | None = None,
         middleware: Iterable[Middleware] = (),
         **defaults: Unpack[Defaults],
@@ -73,6 +76,7 @@ class Polypool:
             raise ConfigurationError('an app needs a name, as in Polypool("shop")')
         self.name = name
         self.broker = broker if broker is not None else os.environ.get("POLYPOOL_BROKER") or DEFAULT_BROKER
+        self.backend = backend or (usual_backend(self.broker) if isinstance(self.broker, str) else None)
         self.lifespan = lifespan
         self.middleware: Sequence[Middleware] = tuple(middleware)
         self._defaults = defaults_of(f"Polypool({name!r})", defaults)
@@ -138,7 +142,7 @@ class Polypool:
     def manifest(self) -> Manifest:
         """The app as a worker needs to know it."""
         broker = self.broker if isinstance(self.broker, str) else "memory://"
-        return Manifest(self.name, broker, tuple(task.spec for task in self._tasks.values()))
+        return Manifest(self.name, broker, tuple(task.spec for task in self._tasks.values()), self.backend)
 
     def use(self, line: Line) -> None:
         """From now on send through this line; a worker's child gives its uplink."""
@@ -163,7 +167,7 @@ class Polypool:
             return self.broker
         from polypool.brokers.open import open_engine
 
-        return open_engine(self.broker)
+        return open_engine(self.broker, backend=self.backend)
 
     def _declare(self, function: Callable[..., Any], given: Mapping[str, Any]) -> Task[..., Any, Any]:
         name = given.get("name") or task_name(function)
@@ -171,6 +175,8 @@ class Polypool:
         options = {**self._defaults, **given}
         bind = options.pop("bind", False)
         spec = spec_of(name, is_async, options)
+        if spec.priority:
+            self._expect_priorities(name)
         known = self._tasks.get(name)
         if known is not None and not is_same_place(known.function, function):
             raise ConfigurationError(
@@ -183,6 +189,15 @@ class Polypool:
         )
         self._tasks[name] = task
         return task
+
+    def _expect_priorities(self, name: str) -> None:
+        from polypool.brokers.open import has_priorities
+
+        if isinstance(self.broker, str) and not has_priorities(self.broker):
+            raise TraitMissing(
+                f"{name}: priority is given, and the queues of {without_password(self.broker)} have none: leave it "
+                "out, or choose classic queues, which have: amqp://…?queue_type=classic"
+            )
 
     def __repr__(self) -> str:
         return f"<Polypool {self.name}, {len(self._tasks)} tasks, {self.broker}>"

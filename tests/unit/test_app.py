@@ -6,6 +6,7 @@ import pytest
 
 from polypool import ConfigurationError, Polypool, UnknownOption
 from polypool.app import DEFAULT_BROKER
+from polypool.core.error import TraitMissing
 from polypool.core.message import Policy
 
 
@@ -76,8 +77,25 @@ def test_unknown_options_fail_where_they_are_written() -> None:
 
     with pytest.raises(UnknownOption, match="did you mean queue"):
         Polypool("a", quue="x")  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="backend"):
-        Polypool("a", backend="redis://")  # type: ignore[call-arg]
+
+
+def test_the_backend_of_the_environment_is_for_brokers_that_need_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLYPOOL_BACKEND", "redis://results")
+    assert Polypool("a", broker="amqp://here").manifest().backend == "redis://results"
+    assert Polypool("a", broker="amqp://here", backend="sqlite:///r.db").manifest().backend == "sqlite:///r.db"
+    assert Polypool("a", broker="sqlite:///a.db").manifest().backend is None
+
+
+def test_a_priority_fails_where_it_is_written_if_the_queues_have_none() -> None:
+    app = Polypool("a", broker="amqp://user:secret@here", backend="redis://results")
+    with pytest.raises(TraitMissing, match=r"queue_type=classic") as refused:
+
+        @app.task(priority=3)
+        def t() -> None: ...
+
+    assert "secret" not in str(refused.value)
+    classic = Polypool("a", broker="amqp://here?queue_type=classic", backend="redis://results")
+    assert classic.task(priority=3)(print).spec.priority == 3
 
 
 def test_two_functions_under_one_name_are_refused_with_both_places() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from polypool.core.error import ConfigurationError, MissingExtra
 from polypool.core.port import Backend, Engine
-from polypool.core.settings import without_password
+from polypool.core.settings import CARRIERS, is_carrier, without_password
 
 Clock = Callable[[], float]
 
@@ -34,9 +34,7 @@ def open_engine(url: str, *, backend: str | None = None, clock: Clock = time.tim
 
 def has_priorities(url: str) -> bool:
     """Whether what a URL opens keeps an order of priority; known without opening it."""
-    if _scheme_of(url, "broker") not in CARRIERS:
-        return True
-    return dict(parse_qsl(urlsplit(url).query)).get("queue_type") == "classic"
+    return not is_carrier(url) or dict(parse_qsl(urlsplit(url).query)).get("queue_type") == "classic"
 
 
 def _scheme_of(url: str, role: str) -> str:
@@ -147,9 +145,6 @@ def _open_postgres(url: str, clock: Clock) -> Engine:
         ) from None
     return PostgresEngine(url, clock)
 
-
-CARRIERS = ("amqp", "amqps")
-"""What carries messages and needs a backend beside it."""
 
 _OPENERS: dict[str, Callable[[str, Clock], Engine]] = {
     "memory": _open_memory,

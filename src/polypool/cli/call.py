@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from polypool.cli.engine import engine_named
 from polypool.cli.exits import FAILED, complain
 from polypool.cli.given import OptionalNumbers
 from polypool.cli.locate import load
@@ -28,6 +29,7 @@ from polypool.core.error import ConfigurationError, TaskError, TaskFailed
 @click.option("--max-retries", type=click.IntRange(min=0), metavar="N", help="Retry it so often at most.")
 @click.option("--id", "task_id", metavar="ID", help="The task's id; sending the same id again is refused.")
 @click.option("--broker", metavar="URL", help="Send to this engine instead of the app's own.")
+@click.option("--backend", metavar="URL", help="Beside an amqp:// broker: the engine that keeps states and results.")
 @click.option("--json", "is_json", is_flag=True, help="Print id and result as JSON on one line.")
 def call(target: str, name: str, arguments: tuple[str, ...], wait: float | None, is_json: bool, **given: Any) -> int:
     """Send one task. ARGUMENTS are a JSON list of positional and a JSON object of named ones.
@@ -36,7 +38,8 @@ def call(target: str, name: str, arguments: tuple[str, ...], wait: float | None,
     JSON; exits with 1 when the task failed.
     """
     app = load(target, Path.cwd())
-    app.broker = given.pop("broker") or app.broker  # nothing is opened before the first send
+    # Nothing is opened before the first send.
+    app.broker, app.backend = engine_named(given.pop("broker"), given.pop("backend"), app.broker, app.backend)
     task = named(name, app.tasks)
     args, kwargs = parsed(arguments)
     try:

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from polypool.cli.engine import opened, url_of
+from polypool.cli.engine import Where, opened, where
 from polypool.cli.table import Block, drawn, plain
 from polypool.core.port import Engine
-from polypool.core.settings import without_password
 
 T = TypeVar("T")
 EVERY = 2.0
@@ -23,7 +22,7 @@ EVERY = 2.0
 class Looking(msgspec.Struct, frozen=True):
     """What the options of a looking command said."""
 
-    url: str
+    where: Where
     is_json: bool = False
     every: float | None = None
     """Seconds between two looks; None looks once."""
@@ -31,7 +30,7 @@ class Looking(msgspec.Struct, frozen=True):
     @property
     def engine(self) -> str:
         """The URL as it may be shown."""
-        return without_password(self.url)
+        return self.where.shown
 
 
 def looking(takes_app: bool = True, can_watch: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -41,16 +40,18 @@ def looking(takes_app: bool = True, can_watch: bool = True) -> Callable[[Callabl
         @wraps(command)
         def wrapped(
             broker: str | None,
+            backend: str | None,
             app: str | None,
             is_json: bool,
             target: str | None = None,
             watch: float | None = None,
             **rest: Any,
         ) -> Any:
-            return command(Looking(url_of(broker, target or app), is_json, watch), **rest)
+            return command(Looking(where(broker, target or app, backend), is_json, watch), **rest)
 
         options = [
             click.option("--broker", metavar="URL", help="The engine, such as sqlite:///scan.db."),
+            click.option("--backend", metavar="URL", help="Beside an amqp:// engine: the one that keeps its states."),
             click.option("--app", metavar="MODULE:APP", help="Or the app whose engine it is."),
             click.option("--json", "is_json", is_flag=True, help="Print JSON, for scripts."),
         ]
@@ -78,7 +79,7 @@ def look(to: Looking, read: Callable[[Engine], Awaitable[T]], show: Callable[[T]
     """Read a document from the engine and show it, once or until interrupted. Returns the last one."""
 
     async def run() -> T:
-        async with opened(to.url) as engine:
+        async with opened(to.where) as engine:
             if to.every is None:
                 document = await read(engine)
                 click.echo(as_json(document) if to.is_json else _once(show(document)))

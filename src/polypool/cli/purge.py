@@ -22,7 +22,7 @@ def purge(to: Looking, queue: str, task: str | None, yes: bool) -> None:
     """Delete everything that waits in a queue, also what is scheduled. What runs goes on; dead letters stay."""
 
     async def run() -> int:
-        async with opened(to.url) as engine:
+        async with opened(to.where) as engine:
             waiting = await _waiting(engine, queue)
             if waiting and not yes:
                 what = f"messages of {task} among {waiting:,}" if task else f"{waiting:,} messages"

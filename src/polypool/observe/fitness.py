@@ -29,7 +29,7 @@ def fitness(manifest: Manifest, traits: Traits | None, is_installed: Callable[[s
     return [
         _has_tasks(manifest),
         *_packages(manifest, is_installed),
-        *(_lacks(manifest, traits) if traits is not None else ()),
+        *(lacks(manifest, traits) if traits is not None else ()),
         *_shared_deaths(manifest),
     ]
 
@@ -51,9 +51,10 @@ def _packages(manifest: Manifest, is_installed: Callable[[str], bool]) -> Iterab
             yield Check(f"pool {kind}", "wrong", found, f"pip install 'polypool[{kind}]'")
 
 
-def _lacks(manifest: Manifest, traits: Traits) -> Iterable[Check]:
+def lacks(manifest: Manifest, traits: Traits) -> Iterable[Check]:
+    """What the engine cannot do and this app asks of it."""
     if not traits.priorities and (with_priority := [spec for spec in manifest.tasks if spec.priority]):
-        change = "leave priority out, or use an engine that has priorities (sqlite, redis, postgres)"
+        change = "leave priority out, or use one that has them (sqlite, redis, postgres, amqp with ?queue_type=classic)"
         yield Check("priorities", "wrong", f"the engine has none; {_named(with_priority)} ask for one", change)
     if not traits.results and manifest.backend is None:
         change = 'give the app one beside its broker: Polypool(…, backend="redis://…")'

@@ -57,7 +57,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> MemoryEngine:
     made = MemoryEngine()
     opened: list[str] = []
 
-    def open_engine(url: str) -> MemoryEngine:
+    def open_engine(url: str, backend: str | None = None) -> MemoryEngine:
         opened.append(url)
         assert url == "seen://", url
         return made

@@ -42,7 +42,7 @@ def test_an_error_of_ours_is_a_line_and_a_hint_and_never_a_traceback(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("polypool.cli.look.url_of", fail)
+    monkeypatch.setattr("polypool.cli.look.where", fail)
     came = polypool("queues")
     assert (came.status, came.out, came.err) == (status, "", "polypool: a\nb\n")
 
@@ -51,7 +51,7 @@ def test_ctrl_c_ends_a_command_without_a_traceback(polypool: Typed, monkeypatch:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("polypool.cli.look.url_of", interrupt)
+    monkeypatch.setattr("polypool.cli.look.where", interrupt)
     came = polypool("status")
     assert came.status == 130
     assert "Traceback" not in came.err

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from polypool.cli.engine import opened
+from polypool.cli.engine import Where, opened
 from polypool.core.error import ConfigurationError, ResultUnknown
 from polypool.core.report import Action, Search
-from polypool.core.settings import without_password
 
 
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,24 +30,24 @@ def chosen(ids: tuple[str, ...], task: str | None, queue: str | None, everything
     return Search(dead=True, ids=ids or None, task=task, queue=queue)
 
 
-def act(url: str, action: Action, search: Search, confirm: bool = False) -> int:
+def act(where: Where, action: Action, search: Search, confirm: bool = False) -> int:
     """Do it; how many it was. ResultUnknown where ids were named and none is dead."""
 
     async def run() -> int:
-        async with opened(url) as engine:
+        async with opened(where) as engine:
             if confirm:
-                click.confirm(f"Delete {_named(search)} from {without_password(url)} for good?", abort=True, err=True)
+                click.confirm(f"Delete {_named(search)} from {where.shown} for good?", abort=True, err=True)
             count = await engine.inspector.act(action, search)
             if search.ids and not count:
-                raise none_such(search.ids, url)
+                raise none_such(search.ids, where.shown)
             return count
 
     return asyncio.run(run())
 
 
-def none_such(ids: tuple[str, ...] | list[str], url: str) -> ResultUnknown:
+def none_such(ids: tuple[str, ...] | list[str], engine: str) -> ResultUnknown:
     named = f"no dead letter has the id {ids[0]!r}" if len(ids) == 1 else "no dead letter has any of these ids"
-    return ResultUnknown(f"{named} in {without_password(url)}\nSee `polypool dead list`.")
+    return ResultUnknown(f"{named} in {engine}\nSee `polypool dead list`.")
 
 
 def _named(search: Search) -> str:

@@ -13,5 +13,5 @@ from polypool.cli.look import Looking, as_json, looking
 @looking(takes_app=False, can_watch=False)
 def purge(to: Looking, ids: tuple[str, ...], yes: bool, **of: object) -> None:
     """Delete dead letters for good: all of them unless some are chosen. Asks before, unless --yes is said."""
-    count = act(to.url, "purge", chosen(ids, **of), confirm=not yes)  # type: ignore[arg-type]
+    count = act(to.where, "purge", chosen(ids, **of), confirm=not yes)  # type: ignore[arg-type]
     click.echo(as_json(Moved(to.engine, count)) if to.is_json else f"{count:,} deleted")

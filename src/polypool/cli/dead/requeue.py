@@ -15,5 +15,5 @@ def requeue(to: Looking, ids: tuple[str, ...], task: str | None, queue: str | No
     """Put dead letters back into their queues, with their lost runs forgiven."""
     if not (ids or task or queue or everything):
         raise ConfigurationError("which dead letters? name ids, or say --task NAME, --queue NAME or --all")
-    count = act(to.url, "requeue", chosen(ids, task, queue, everything))
+    count = act(to.where, "requeue", chosen(ids, task, queue, everything))
     click.echo(as_json(Moved(to.engine, count)) if to.is_json else f"{count:,} requeued")
