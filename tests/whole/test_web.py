@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from polypool.watching import PATIENCE
 from tests.whole.engines import KINDS, connections
 from tests.whole.servers import SERVERS, Site, WebProcess, request, serving, site
 from tests.whole.visitors import Answer, ask_all, asking
@@ -54,6 +55,7 @@ def test_fifty_requests_at_once_send_and_wait_and_leave_nothing_behind(place: Si
         if kind == "gevent":
             place.gate.unlink()
             assert web.get("/killed/1") == b"1"
+            wait_until_none_waits(web)
             place.gate.touch()
         until(lambda: all(web.census()[what] <= warm[what] for what in warm), f"as before: {warm}")
         assert_knows_only_what_it_needs(web)
@@ -148,9 +150,14 @@ def test_clients_that_hang_up_leave_no_waiter_behind(place: Site) -> None:
                 line.connect(web.path)
                 line.sendall(request(path))
             until(lambda: web.inside()["waits"] == 20, "twenty wait")
-        until(lambda: web.inside()["waits"] == 0, "none waits any more")
+        wait_until_none_waits(web)
         place.gate.touch()
     until(place.has_run_each_once, "what nobody waits for any more runs to its end")
+
+
+def wait_until_none_waits(web: WebProcess) -> None:
+    """One ask of a long wait ends by itself after PATIENCE; what was given up must be gone long before."""
+    until(lambda: web.inside()["waits"] == 0, "none waits any more", patience=PATIENCE / 2)
 
 
 def turn(place: Site, kinds: tuple[str, ...]) -> str:
