@@ -67,17 +67,16 @@ class Model:
             if fact.holder == worker:
                 fact.state, fact.holder = "queued", None
 
-    def take(self, worker: str, limit: int, now: float) -> list[tuple[str, int, int, bool]]:
+    def waiting(self, worker: str, now: float) -> list[str]:
+        """What this worker could take, in the order of a lane."""
         if self.leases.get(worker, 0.0) <= now:
             return []
         self.reap(now)
-        waiting = [
-            (-f.priority, f.place, id) for id, f in self.facts.items() if f.state == "queued" and not f.is_parked
-        ]
-        taken = []
-        for *_, id in sorted(waiting)[:limit]:
-            taken.append((id, *self.facts[id].lease(worker)))
-        return taken
+        found = [(-f.priority, f.place, id) for id, f in self.facts.items() if f.state == "queued" and not f.is_parked]
+        return [id for *_, id in sorted(found)]
+
+    def take(self, worker: str, limit: int, now: float) -> list[tuple[str, int, int, bool]]:
+        return [(id, *self.facts[id].lease(worker)) for id in self.waiting(worker, now)[:limit]]
 
     def put(self, id: str, fact: Fact, guard: float | None = None) -> bool:
         """`guard`: for what is parked and not due later."""
