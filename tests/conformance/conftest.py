@@ -85,8 +85,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-async def scene(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(
+    request: pytest.FixtureRequest, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
     """An open engine with nothing in it, on a clock that stands."""
+    for port in ("results", "bus"):  # or the look by the clock would hide that a waiter was not told
+        monkeypatch.setattr(f"polypool.brokers.postgres.{port}.LOOK_ANYWAY", 3600.0)
     urls = {
         "memory": lambda: "memory://",
         "sqlite": lambda: f"sqlite:///{tmp_path}/tasks.db",

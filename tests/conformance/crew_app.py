@@ -169,8 +169,8 @@ async def sleep_async(seconds: float) -> str:
 def naps(seconds: float, note: str) -> str:
     """Sleeps in small steps, tells that it began, and how it was ended."""
     path = Path(note)
-    path.write_text("begun")
     try:
+        path.write_text("begun")
         for _ in range(int(seconds / 0.01)):
             time.sleep(0.01)
     except SoftTimeout:
@@ -185,8 +185,8 @@ def naps(seconds: float, note: str) -> str:
 @app.task()
 async def naps_async(seconds: float, note: str) -> str:
     path = Path(note)
-    path.write_text("begun")
     try:
+        path.write_text("begun")
         await asyncio.sleep(seconds)
     except SoftTimeout:
         path.write_text("SoftTimeout")

@@ -8,7 +8,7 @@ from polypool.core.error import MessageTooLarge
 from polypool.core.lifecycle import State
 from polypool.core.message import Lane, Policy
 from polypool.core.outcome import Deferred, Done, Ended, Lost, Retry, Settlement
-from tests.conformance.scene import LANE, Clock, Scene, heartbeat, ids, message
+from tests.conformance.scene import LANE, PATIENCE, Clock, Scene, heartbeat, ids, message
 
 
 async def test_a_message_comes_back_as_it_was_sent(scene: Scene) -> None:
@@ -223,16 +223,16 @@ async def test_an_undecodable_body_is_delivered_with_its_defect(scene: Scene) ->
 async def test_a_waiting_take_is_woken_by_a_put(scene: Scene) -> None:
     await scene.join()
     other = await scene.another()
-    taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 30))
+    taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 600))
     await asyncio.sleep(0)
     await other.broker.put([message("a")])
-    assert ids(await asyncio.wait_for(taking, 5)) == ["a"]
+    assert ids(await asyncio.wait_for(taking, PATIENCE)) == ["a"]
     await _close(scene, other)
 
 
 async def test_a_take_that_waits_in_vain_ends_in_time(scene: Scene) -> None:
     await scene.join()
-    assert list(await asyncio.wait_for(scene.engine.broker.take([LANE], 5, "w1", 0.05), 5)) == []
+    assert list(await asyncio.wait_for(scene.engine.broker.take([LANE], 5, "w1", 0.05), PATIENCE)) == []
 
 
 async def test_cancelling_a_take_loses_nothing(scene: Scene) -> None:

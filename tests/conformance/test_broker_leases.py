@@ -7,7 +7,7 @@ import pytest
 from polypool.core.measure import Tally
 from polypool.core.message import Policy
 from polypool.core.outcome import Cancelled, Deferred, Lost, Usage
-from tests.conformance.scene import LANE, LEASE, Clock, Scene, eventually, heartbeat, ids, message
+from tests.conformance.scene import LANE, LEASE, PATIENCE, Clock, Scene, eventually, heartbeat, ids, message
 
 
 async def test_what_a_dead_worker_held_is_taken_by_another(scene: Scene, clock: Clock) -> None:
@@ -138,10 +138,10 @@ async def test_a_waiting_beat_is_woken_by_a_cancel_and_only_once(scene: Scene) -
     await scene.join()
     await scene.take_one()
     other = await scene.another()
-    beating = asyncio.create_task(scene.engine.broker.beat(heartbeat(), 30))
+    beating = asyncio.create_task(scene.engine.broker.beat(heartbeat(), 600))
     await asyncio.sleep(0)
     await other.broker.cancel(["a"])
-    assert (await asyncio.wait_for(beating, 5)).cancel == ("a",)
+    assert (await asyncio.wait_for(beating, PATIENCE)).cancel == ("a",)
     started = asyncio.get_running_loop().time()
     assert (await scene.engine.broker.beat(heartbeat(), 0.1)).cancel == ("a",)
     assert asyncio.get_running_loop().time() - started >= 0.09, "what it was told already is no news"
@@ -174,10 +174,10 @@ async def test_a_waiting_take_is_woken_when_another_worker_gives_back(scene: Sce
     await scene.join("w1")
     await scene.join("w2")
     held = await scene.take_one("w1")
-    taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w2", 30))
+    taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w2", 600))
     await asyncio.sleep(0)
     await scene.settle(held, Deferred())
-    assert ids(await asyncio.wait_for(taking, 5)) == ["a"]
+    assert ids(await asyncio.wait_for(taking, PATIENCE)) == ["a"]
 
 
 async def test_endings_are_forgotten_when_their_time_to_live_is_over(scene: Scene, clock: Clock) -> None:

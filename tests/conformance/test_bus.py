@@ -7,7 +7,7 @@ import pytest
 from polypool.core.event import Event
 from polypool.core.message import Policy
 from polypool.core.outcome import Lost
-from tests.conformance.scene import Clock, Scene, event
+from tests.conformance.scene import PATIENCE, Clock, Scene, event
 
 pytestmark = pytest.mark.needs("events")
 
@@ -46,10 +46,10 @@ async def test_events_of_a_later_run_come_after_those_of_an_earlier_one(scene: S
 async def test_a_follower_is_woken_by_an_event(scene: Scene) -> None:
     await running(scene)
     other = await scene.another()
-    following = asyncio.create_task(other.bus.follow("a", None, 30))
+    following = asyncio.create_task(other.bus.follow("a", None, 600))
     await asyncio.sleep(0)
     await scene.engine.bus.append([("a", event(1, 1))])
-    page = await asyncio.wait_for(following, 5)
+    page = await asyncio.wait_for(following, PATIENCE)
     assert [one.number for one in page.events] == [1]
     if other is not scene.engine:
         await other.broker.close()
@@ -61,19 +61,19 @@ async def test_a_follower_is_not_woken_by_other_streams(scene: Scene) -> None:
     following = asyncio.create_task(scene.engine.bus.follow("a", None, 0.1))
     await asyncio.sleep(0)
     await scene.engine.bus.append([("b", event(1, 1))])
-    page = await asyncio.wait_for(following, 5)
+    page = await asyncio.wait_for(following, PATIENCE)
     assert (page.events, page.record, page.is_gone) == ((), None, False)
 
 
 async def test_the_record_comes_with_the_last_events(scene: Scene) -> None:
     delivery = await running(scene)
     await scene.engine.bus.append([("a", event(1, 1)), ("a", event(1, 2))])
-    following = asyncio.create_task(scene.engine.bus.follow("a", "1-2", 30))
+    following = asyncio.create_task(scene.engine.bus.follow("a", "1-2", 600))
     await asyncio.sleep(0)
     await scene.settle(delivery)  # type: ignore[arg-type]
-    page = await asyncio.wait_for(following, 5)
+    page = await asyncio.wait_for(following, PATIENCE)
     assert page.events == () and page.record is not None and page.record.state == "succeeded"
-    page = await scene.engine.bus.follow("a", "1-1", 30)
+    page = await scene.engine.bus.follow("a", "1-1", 600)
     assert [one.number for one in page.events] == [2] and page.record is not None
 
 
@@ -84,7 +84,7 @@ async def test_a_task_that_waits_has_a_stream_that_waits(scene: Scene) -> None:
 
 
 async def test_the_stream_of_an_unknown_task_is_gone(scene: Scene) -> None:
-    assert (await asyncio.wait_for(scene.engine.bus.follow("unknown", None, 30), 5)).is_gone
+    assert (await asyncio.wait_for(scene.engine.bus.follow("unknown", None, 600), PATIENCE)).is_gone
     await scene.engine.bus.append([("unknown", event(1, 1))])
     assert (await scene.engine.bus.follow("unknown", None, 0)).is_gone
 

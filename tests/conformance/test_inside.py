@@ -211,7 +211,7 @@ async def test_a_message_that_is_too_large_is_refused_before_the_transaction_hea
 
 
 async def test_arguments_arrive_as_they_were_sent(shop: Shop) -> None:
-    text = 'quotes \' " and \\ {braces} $1 %s ? :name, NULL, umlauts äöü €, \t\n and a million more: ' + "x" * 1_000_000
+    text = "quotes ' \" and \\ {braces} $1 %s ? :name, NULL, umlauts äöü €, \t\n and a million more: " + "x" * 1_000_000
     async with shop.door(shop.url) as (connection, _):
         result = await shop.send(connection, "ann", text)
     args, kwargs = await _arguments(shop, result.id)

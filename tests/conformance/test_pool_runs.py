@@ -6,7 +6,7 @@ import pytest
 
 from polypool.core.codec import decode_any
 from polypool.core.error import EngineFull
-from polypool.core.outcome import Dead, Done, Failed, Retry
+from polypool.core.outcome import Dead, Deferred, Done, Retry
 from polypool.pools.crew import Crew
 from tests.conformance.pool_seen import GREENLETS, HERE, KINDS, PATIENCE, Bench, Open, Seen, spec, until
 
@@ -45,9 +45,13 @@ async def test_an_async_function_runs_where_a_loop_is_and_is_refused_where_none_
 
 async def test_a_thousand_calls_in_any_order_end_once_each(opened: Open, kind: str) -> None:
     async with opened(spec(kind, children=2)) as bench:
-        ids = [bench.give("add", number, 1) for number in range(1000)]
-        outcomes = await bench.ended(*ids)
-        assert [decode_any(outcome.value) for outcome in outcomes] == [n + 1 for n in range(1000)]
+        values: dict[int, int] = {}
+        while left := [number for number in range(1000) if number not in values]:
+            ids = [bench.give("add", number, 1) for number in left]
+            for number, outcome in zip(left, await bench.ended(*ids), strict=True):
+                if outcome != Deferred():  # what waits while the machine is busy is given back, for other workers
+                    values[number] = decode_any(outcome.value)
+        assert [values[number] for number in range(1000)] == [number + 1 for number in range(1000)]
 
 
 async def test_as_many_calls_run_at_once_as_there_are_slots_and_no_more(
@@ -97,10 +101,10 @@ async def test_a_task_that_asks_to_run_again_ends_as_retry(opened: Open, kind: s
 
 async def test_only_errors_in_autoretry_for_end_as_retry(opened: Open, kind: str) -> None:
     async with opened(spec(kind)) as bench:
-        again, failed = await bench.ended(bench.give("flaky", "os"), bench.give("flaky", "value"))
+        (again,) = await bench.ended(bench.give("flaky", "os"))
         assert isinstance(again, Retry)
         assert again.countdown is None
-        assert isinstance(failed, Failed)
+        assert (await bench.failure("flaky", "value")).type == "ValueError"
 
 
 @pytest.mark.parametrize("what", ["object", "big", "surrogate"])
@@ -223,7 +227,7 @@ async def test_a_blocked_loop_is_reported_with_task_stack_and_seconds_while_it_i
             task, blocked_id, seconds, stack = bench.seen.blocks[0]
             assert (task, blocked_id) == ("computes", id)
             assert seconds >= 0.3
-            assert ", in computes\n" in stack
+            assert "in computes\n" in stack
             assert "polypool/pools" not in stack
             release.touch()
             await bench.ended(id)

@@ -13,7 +13,7 @@ from polypool.core.error import EngineUnreachable
 from polypool.core.message import Policy
 from polypool.core.outcome import Done
 from polypool.core.port import Engine
-from tests.conformance.scene import LANE, Clock, Scene, eventually, heartbeat, ids, message
+from tests.conformance.scene import LANE, PATIENCE, Clock, Scene, eventually, heartbeat, ids, message
 from tests.engines.postgres import Server, drop_schema, empty_schema, execute, private_server
 
 LISTENERS = """SELECT pid FROM pg_stat_activity
@@ -74,14 +74,14 @@ async def test_a_waiting_take_is_woken_at_once_by_another_process(url: str, engi
     other = open_engine(url)
     await other.broker.open()
     await engine.broker.beat(heartbeat(lease=60.0))
-    taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 30))
+    taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 600))
 
     async def is_listening() -> bool:
         return bool(listeners(url))
 
     await eventually(is_listening)
     await other.broker.put([message("a")])
-    assert ids(await asyncio.wait_for(taking, 5)) == ["a"]
+    assert ids(await asyncio.wait_for(taking, PATIENCE)) == ["a"]
     await other.broker.close()
 
 
@@ -90,7 +90,7 @@ async def test_nothing_is_missed_when_the_listening_connection_is_killed(url: st
     await other.broker.open()
     await engine.broker.beat(heartbeat(lease=60.0))
     for turn in range(3):
-        taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 60))
+        taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 600))
 
         async def is_listening() -> bool:
             return bool(listeners(url))
@@ -99,7 +99,7 @@ async def test_nothing_is_missed_when_the_listening_connection_is_killed(url: st
         [(pid,)] = listeners(url)
         execute(url, "SELECT pg_terminate_backend($1)", pid)
         await other.broker.put([message(f"a{turn}")])
-        assert ids(await asyncio.wait_for(taking, 8)) == [f"a{turn}"]
+        assert ids(await asyncio.wait_for(taking, PATIENCE)) == [f"a{turn}"]
     await other.broker.close()
 
 
@@ -127,7 +127,7 @@ async def test_a_restarted_server_has_lost_nothing_that_it_accepted(own_server: 
     await engine.broker.beat(heartbeat(lease=600.0))
     await engine.broker.put([message(str(n)) for n in range(100)])
     held = await engine.broker.take([LANE], 50, "w1", 0)
-    taking = asyncio.create_task(engine.broker.beat(heartbeat(lease=600.0), 60))
+    taking = asyncio.create_task(engine.broker.beat(heartbeat(lease=600.0), 600))
     own_server.stop()
     with pytest.raises(EngineUnreachable, match=r"cannot be reached|connection"):
         await engine.broker.settle([settlement(delivery) for delivery in held])
@@ -144,14 +144,14 @@ async def test_polling_serves_where_nobody_can_listen(url: str) -> None:
     await engine.broker.open()
     await other.broker.open()
     await engine.broker.beat(heartbeat(lease=60.0))
-    taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 30))
+    taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 600))
     await asyncio.sleep(0)
     await other.broker.put([message("a")])
-    [delivery] = await asyncio.wait_for(taking, 5)
-    waiting = asyncio.create_task(other.results.wait(["a"], 30))
+    [delivery] = await asyncio.wait_for(taking, PATIENCE)
+    waiting = asyncio.create_task(other.results.wait(["a"], 600))
     await asyncio.sleep(0)
     assert await engine.broker.settle([settlement(delivery)]) == [True]
-    assert ids(await asyncio.wait_for(waiting, 5)) == ["a"]
+    assert ids(await asyncio.wait_for(waiting, PATIENCE)) == ["a"]
     assert listeners(url) == []
     await engine.broker.close()
     await other.broker.close()
@@ -167,14 +167,14 @@ async def test_deafness_is_noticed_and_said(
     await engine.broker.open()
     await engine.broker.beat(heartbeat(lease=60.0))
     with caplog.at_level(logging.WARNING):
-        taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 30))
+        taking = asyncio.create_task(engine.broker.take([LANE], 5, "w1", 600))
 
         async def has_said() -> bool:
             return "polling every 0.05 s instead" in caplog.text
 
         await eventually(has_said)
         await engine.broker.put([message("a")])
-        assert ids(await asyncio.wait_for(taking, 5)) == ["a"]
+        assert ids(await asyncio.wait_for(taking, PATIENCE)) == ["a"]
     await engine.broker.close()
 
 

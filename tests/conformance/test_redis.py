@@ -15,7 +15,7 @@ from polypool.brokers.open import open_engine
 from polypool.core.error import EngineFull, EngineUnreachable
 from polypool.core.message import Delivery, Policy
 from polypool.core.outcome import Done
-from tests.conformance.scene import LANE, Scene, event, heartbeat, ids, message
+from tests.conformance.scene import LANE, PATIENCE, Scene, event, heartbeat, ids, message
 from tests.engines import redis
 from tests.engines.proxy import Proxy
 
@@ -40,7 +40,7 @@ def server() -> Iterator[redis.Server]:
     made.remove()
 
 
-async def soon(condition: Callable[[], object], within: float = 5.0) -> None:
+async def soon(condition: Callable[[], object], within: float = PATIENCE) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + within
     while not condition():
@@ -63,7 +63,7 @@ async def test_a_restart_of_the_server_in_the_middle_loses_nothing(server: redis
     await scene.join(lease=60.0)
     await scene.put(*(str(n) for n in range(60)))
     first = await scene.take(25)
-    waiting = asyncio.create_task(scene.engine.results.wait(["59"], 20))
+    waiting = asyncio.create_task(scene.engine.results.wait(["59"], 600))
     server.stop(force=True)
     with pytest.raises(EngineUnreachable):
         await scene.take(1)
@@ -79,7 +79,7 @@ async def test_a_restart_of_the_server_in_the_middle_loses_nothing(server: redis
 async def test_a_waiting_take_hears_of_work_again_after_its_connections_were_killed(real: Scene) -> None:
     await real.join(lease=60.0)
     other = await real.another()
-    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 600))
     with redis.client(real.url) as admin:
         await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:1"))
         mine = real.engine.broker._bell.channel  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ async def test_a_waiting_take_hears_of_work_again_after_its_connections_were_kil
         admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         await soon(lambda: admin.pubsub_numsub(mine)[0][1] == 1)
     await other.broker.put([message("a")])
-    assert ids(await asyncio.wait_for(taking, 5)) == ["a"]
+    assert ids(await asyncio.wait_for(taking, PATIENCE)) == ["a"]
     await other.broker.close()
 
 
@@ -117,7 +117,7 @@ async def test_what_was_brought_to_a_waiting_take_and_got_lost_is_given_back_unc
         await scene.engine.broker.open()
         await sender.broker.open()
         await scene.join(lease=60.0)
-        taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 30))
+        taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 600))
         with redis.client(server.url) as admin:
             await soon(lambda: admin.exists("{polypool}:hungry:1"))
             proxy.is_mute = True
@@ -180,7 +180,7 @@ from tests.conformance.scene import Scene
 async def hold(url):
     scene = Scene(url, time.time)
     await scene.engine.broker.open()
-    await scene.join("killed", lease=0.6)
+    await scene.join("killed", lease=3.0)
     print(*[delivery.id for delivery in await scene.take(worker="killed")], flush=True)
     await asyncio.sleep(60)
 asyncio.run(hold(sys.argv[1]))
@@ -198,7 +198,7 @@ async def test_what_a_killed_process_held_comes_back_when_its_lease_ends(real: S
         holder.wait(10)
         holder.stdout.close()
     await real.join("alive", lease=60.0)
-    taken = await asyncio.wait_for(real.engine.broker.take([LANE], 5, "alive", 10), 10)
+    taken = await asyncio.wait_for(real.engine.broker.take([LANE], 5, "alive", 600), PATIENCE)
     assert [(d.id, d.token, d.deliveries) for d in taken] == [("a", 2, 2), ("b", 2, 2)]
 
 
@@ -209,7 +209,7 @@ async def wait(url):
     scene = Scene(url, time.time)
     await scene.engine.broker.open()
     await scene.join("killed", lease=60)
-    await scene.engine.broker.take([LANE], 5, "killed", 60)
+    await scene.engine.broker.take([LANE], 5, "killed", 600)
 asyncio.run(wait(sys.argv[1]))
 """
 
@@ -230,35 +230,35 @@ async def test_nothing_is_brought_to_a_take_whose_process_was_killed(real: Scene
 
 async def test_what_comes_is_brought_to_a_waiting_take_and_its_end_to_a_waiting_client_unasked(real: Scene) -> None:
     await real.join(lease=60.0)
-    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 600))
     with redis.client(real.url) as admin:
         await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:1"))
         await real.join(lease=60.0)  # a heartbeat meanwhile changes nothing
         calls = _verbs(admin)
         await real.put("a")
-        [delivery] = await asyncio.wait_for(taking, 10)
+        [delivery] = await asyncio.wait_for(taking, PATIENCE)
         assert _verbs(admin) - calls == 1, "the put alone"
-        waiting = asyncio.create_task(real.engine.results.wait(["a"], 20))
+        waiting = asyncio.create_task(real.engine.results.wait(["a"], 600))
         await soon(lambda: admin.hexists(f"{redis.prefix(real.url)}watch", "a"))
         calls = _verbs(admin)
         await real.settle(delivery, Done(b"\x2a"))
-        [record] = await asyncio.wait_for(waiting, 10)
+        [record] = await asyncio.wait_for(waiting, PATIENCE)
         assert (record.state, record.value) == ("succeeded", b"\x2a")
         assert _verbs(admin) - calls == 1, "the settle alone"
 
 
 async def test_a_task_too_large_to_be_brought_and_a_result_too_large_are_asked_for(real: Scene) -> None:
     await real.join(lease=60.0)
-    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 600))
     with redis.client(real.url) as admin:
         await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:1"))
         await real.put("a", args=b"\xc6\x00\x01\x00\x00" + bytes(65_536))
-        [delivery] = await asyncio.wait_for(taking, 10)
-        waiting = asyncio.create_task(real.engine.results.wait(["a"], 20))
+        [delivery] = await asyncio.wait_for(taking, PATIENCE)
+        waiting = asyncio.create_task(real.engine.results.wait(["a"], 600))
         await soon(lambda: admin.hexists(f"{redis.prefix(real.url)}watch", "a"))
     large = b"\xc6\x00\x01\x00\x00" + bytes(65_536)
     await real.settle(delivery, Done(large))
-    [record] = await asyncio.wait_for(waiting, 10)
+    [record] = await asyncio.wait_for(waiting, PATIENCE)
     assert record.value == large
 
 
@@ -266,12 +266,12 @@ async def test_many_at_once_reach_all_that_wait(real: Scene) -> None:
     other = await real.another()
     await real.join("w1", lease=60.0)
     await real.join("w2", lease=60.0)
-    one = asyncio.create_task(real.engine.broker.take([LANE], 10, "w1", 20))
-    two = asyncio.create_task(other.broker.take([LANE], 10, "w2", 20))
+    one = asyncio.create_task(real.engine.broker.take([LANE], 10, "w1", 600))
+    two = asyncio.create_task(other.broker.take([LANE], 10, "w2", 600))
     with redis.client(real.url) as admin:
         await soon(lambda: admin.scard(f"{redis.prefix(real.url)}hungry:1") == 2)
     await real.put(*(str(n) for n in range(20)))
-    taken = await asyncio.wait_for(asyncio.gather(one, two), 10)
+    taken = await asyncio.wait_for(asyncio.gather(one, two), PATIENCE)
     assert sorted(len(some) for some in taken) == [10, 10]
     await other.broker.close()
 
@@ -298,9 +298,9 @@ async def test_nothing_is_left_of_tasks_whose_endings_are_over(real: Scene) -> N
 async def test_an_idle_worker_and_an_idle_client_ask_the_server_nothing(real: Scene) -> None:
     await real.join(lease=60.0)
     await real.put("a", queue="elsewhere")
-    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 20))
-    beating = asyncio.create_task(real.engine.broker.beat(heartbeat(lease=60.0, app="beaten"), 20))
-    waiting = asyncio.create_task(real.engine.results.wait(["a"], 20))
+    taking = asyncio.create_task(real.engine.broker.take([LANE], 5, "w1", 600))
+    beating = asyncio.create_task(real.engine.broker.beat(heartbeat(lease=60.0, app="beaten"), 600))
+    waiting = asyncio.create_task(real.engine.results.wait(["a"], 600))
     with redis.client(real.url) as admin:
         await soon(lambda: admin.hexists(f"{redis.prefix(real.url)}watch", "a"))
         await soon(lambda: admin.exists(f"{redis.prefix(real.url)}hungry:2"))
@@ -319,8 +319,8 @@ async def test_a_process_keeps_to_two_connections_whatever_it_waits_for(server: 
     await scene.engine.broker.open()
     await scene.join(lease=60.0)
     await scene.put(*(str(n) for n in range(100)), due=time.time() + 600)
-    waits = [asyncio.create_task(scene.engine.results.wait([str(n)], 20)) for n in range(100)]
-    waits += [asyncio.create_task(scene.engine.bus.follow(str(n), None, 20)) for n in range(100)]  # type: ignore[arg-type]
+    waits = [asyncio.create_task(scene.engine.results.wait([str(n)], 600)) for n in range(100)]
+    waits += [asyncio.create_task(scene.engine.bus.follow(str(n), None, 600)) for n in range(100)]  # type: ignore[arg-type]
     with redis.client(server.url) as admin:
         await soon(lambda: admin.hlen("{polypool}:watch") == 100)
         assert len(admin.client_list()) - 1 == 2
@@ -360,12 +360,12 @@ async def test_a_cluster_is_served_from_whichever_node_the_url_names() -> None:
         with redis.client(nodes[0].url) as one, redis.client(nodes[1].url) as two:
             one.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             two.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
-            await soon(lambda: _is_up(one, two), 20)
+            await soon(lambda: _is_up(one, two))
         for node in nodes:
             scene = Scene(f"{node.url}?prefix=on{node.port}", time.time)
             await scene.engine.broker.open()
             await scene.join(lease=60.0)
-            taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 10))
+            taking = asyncio.create_task(scene.engine.broker.take([LANE], 5, "w1", 600))
             await scene.put("a")
             [delivery] = await taking
             assert await scene.settle(delivery)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 
 import pytest
 
@@ -50,7 +49,7 @@ async def test_tls_to_a_port_that_speaks_something_else_is_told_from_a_server_th
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        error = await refusal(f"rediss://127.0.0.1:{port}?timeout=3")
+        error = await refusal(f"rediss://127.0.0.1:{port}?timeout=60")
     assert isinstance(error, EngineDamaged)
     assert "TLS" in str(error) and "ssl_ca_certs" in str(error)
 
@@ -117,10 +116,8 @@ async def test_a_server_that_does_not_answer_is_given_up_after_the_timeout() -> 
     server = redis.Server()
     try:
         with redis.client(server.url) as admin:
-            admin.client_pause(3_000)
-        started = time.monotonic()
+            admin.client_pause(600_000)
         assert isinstance(await refusal(f"{server.url}?timeout=0.3"), EngineUnreachable)
-        assert time.monotonic() - started < 2
     finally:
         server.remove()
 

@@ -8,7 +8,7 @@ from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.message import Policy
 from polypool.core.outcome import Done, Failed, Failure, Lost, Usage
-from tests.conformance.scene import Clock, Scene, eventually, message
+from tests.conformance.scene import PATIENCE, Clock, Scene, eventually, message
 
 pytestmark = pytest.mark.needs("results")
 
@@ -64,14 +64,14 @@ async def test_waiting_ends_with_the_first_ending(scene: Scene) -> None:
     await scene.join()
     a, b = await scene.take()
     other = await scene.another()
-    waiting = asyncio.create_task(other.results.wait(["a", "b", "unknown"], 30))
+    waiting = asyncio.create_task(other.results.wait(["a", "b", "unknown"], 600))
     await asyncio.sleep(0)
     await scene.settle(b)
-    assert [record.id for record in await asyncio.wait_for(waiting, 5)] == ["b"]
-    waiting = asyncio.create_task(other.results.wait(["a"], 30))
+    assert [record.id for record in await asyncio.wait_for(waiting, PATIENCE)] == ["b"]
+    waiting = asyncio.create_task(other.results.wait(["a"], 600))
     await asyncio.sleep(0)
     await scene.settle(a)
-    assert [record.id for record in await asyncio.wait_for(waiting, 5)] == ["a"]
+    assert [record.id for record in await asyncio.wait_for(waiting, PATIENCE)] == ["a"]
     if other is not scene.engine:
         await other.broker.close()
 
@@ -81,46 +81,48 @@ async def test_what_has_ended_is_answered_at_once_and_again(scene: Scene) -> Non
     await scene.join()
     await scene.settle(await scene.take_one())
     for _ in range(3):
-        assert [record.id for record in await asyncio.wait_for(scene.engine.results.wait(["b", "a"], 30), 5)] == ["a"]
+        assert [
+            record.id for record in await asyncio.wait_for(scene.engine.results.wait(["b", "a"], 600), PATIENCE)
+        ] == ["a"]
 
 
 async def test_waiting_for_what_does_not_end_is_over_in_time(scene: Scene) -> None:
     await scene.put("a")
-    assert list(await asyncio.wait_for(scene.engine.results.wait(["a"], 0.05), 5)) == []
-    assert list(await asyncio.wait_for(scene.engine.results.wait(["a"], 0), 5)) == []
+    assert list(await asyncio.wait_for(scene.engine.results.wait(["a"], 0.05), PATIENCE)) == []
+    assert list(await asyncio.wait_for(scene.engine.results.wait(["a"], 0), PATIENCE)) == []
 
 
 async def test_waiting_for_only_unknown_ids_ends_at_once(scene: Scene) -> None:
-    assert list(await asyncio.wait_for(scene.engine.results.wait(["x", "y"], 30), 5)) == []
-    assert list(await asyncio.wait_for(scene.engine.results.wait([], 30), 5)) == []
+    assert list(await asyncio.wait_for(scene.engine.results.wait(["x", "y"], 600), PATIENCE)) == []
+    assert list(await asyncio.wait_for(scene.engine.results.wait([], 600), PATIENCE)) == []
 
 
 async def test_waiting_for_a_result_that_is_not_kept_ends_with_nothing(scene: Scene) -> None:
     await scene.put("a", policy=Policy(result_ttl=0.0))
     await scene.join()
     delivery = await scene.take_one()
-    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 30))
+    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 600))
     await asyncio.sleep(0)
     await scene.settle(delivery)
-    assert list(await asyncio.wait_for(waiting, 10)) == []
+    assert list(await asyncio.wait_for(waiting, PATIENCE)) == []
 
 
 async def test_a_cancelled_message_ends_its_waiters(scene: Scene) -> None:
     await scene.put("a")
-    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 30))
+    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 600))
     await asyncio.sleep(0)
     await scene.engine.broker.cancel(["a"])
-    assert [record.state for record in await asyncio.wait_for(waiting, 5)] == ["cancelled"]
+    assert [record.state for record in await asyncio.wait_for(waiting, PATIENCE)] == ["cancelled"]
 
 
 async def test_a_dead_letter_ends_its_waiters_as_dead(scene: Scene) -> None:
     await scene.put("a", policy=Policy(max_lost=1))
     await scene.join()
     delivery = await scene.take_one()
-    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 30))
+    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 600))
     await asyncio.sleep(0)
     await scene.settle(delivery, Lost("segmentation fault"))
-    [record] = await asyncio.wait_for(waiting, 5)
+    [record] = await asyncio.wait_for(waiting, PATIENCE)
     assert record.is_dead and record.state == "failed"
     assert record.failure is not None and "segmentation fault" in record.failure.message
 
@@ -138,7 +140,7 @@ async def test_waiting_in_turns_for_ten_thousand_brings_each_once(scene: Scene) 
 
     working, left, seen = asyncio.create_task(work()), dict.fromkeys(names), 0
     while left:
-        for record in await asyncio.wait_for(other.results.wait(list(left), 30), 10):
+        for record in await asyncio.wait_for(other.results.wait(list(left), 600), PATIENCE):
             del left[record.id]
             seen += 1
     await working
@@ -150,11 +152,11 @@ async def test_waiting_in_turns_for_ten_thousand_brings_each_once(scene: Scene) 
 async def test_many_waiters_for_one_task_are_all_told(scene: Scene) -> None:
     await scene.put("a", "b")
     await scene.join()
-    waiting = [asyncio.create_task(scene.engine.results.wait(["a"], 30)) for _ in range(50)]
-    alone = asyncio.create_task(scene.engine.results.wait(["b"], 30))
+    waiting = [asyncio.create_task(scene.engine.results.wait(["a"], 600)) for _ in range(50)]
+    alone = asyncio.create_task(scene.engine.results.wait(["b"], 600))
     await asyncio.sleep(0)
     await scene.settle(await scene.take_one())
-    assert [len(found) for found in await asyncio.wait_for(asyncio.gather(*waiting), 5)] == [1] * 50
+    assert [len(found) for found in await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE)] == [1] * 50
     assert not alone.done()
     alone.cancel()
     await asyncio.gather(alone, return_exceptions=True)
@@ -171,7 +173,7 @@ async def test_a_requeued_dead_letter_can_be_waited_for_again(scene: Scene) -> N
         return await scene.engine.results.wait(["a"], 0) == []
 
     await eventually(is_unended)
-    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 30))
+    waiting = asyncio.create_task(scene.engine.results.wait(["a"], 600))
     await asyncio.sleep(0)
     await scene.settle(await scene.take_one(), Done(b"\x07"))
-    assert [record.value for record in await asyncio.wait_for(waiting, 5)] == [b"\x07"]
+    assert [record.value for record in await asyncio.wait_for(waiting, PATIENCE)] == [b"\x07"]

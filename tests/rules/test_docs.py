@@ -54,7 +54,7 @@ def test_every_marked_python_block_runs(block: Block, tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert ended.returncode == 0, f"{block} failed:\n{ended.stdout}{ended.stderr}"

@@ -27,7 +27,7 @@ class EngineByHand(MemoryEngine):
         self.times_opened = getattr(self, "times_opened", 0) + 1
 
     def there(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def take(self, limit: int = 1) -> list[Delivery]:  # type: ignore[override]  # a test's worker is this one
         async def taken() -> list[Delivery]:
@@ -58,7 +58,7 @@ class EngineByHand(MemoryEngine):
                     self.end(delivery, Failed(failure))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"

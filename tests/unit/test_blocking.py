@@ -58,7 +58,7 @@ def test_the_engine_is_opened_by_the_first_ask_and_once_for_all() -> None:
     with line_to(engine) as line:
         assert not hasattr(engine, "times_opened")
         answers = [line.ask(Put([message(str(n))])) for n in range(50)]
-        assert [answer.result(10) for answer in answers] == [[True]] * 50
+        assert [answer.result(60) for answer in answers] == [[True]] * 50
         assert engine.times_opened == 1
 
 
@@ -70,9 +70,9 @@ def test_sends_that_pile_up_are_written_as_one_and_answered_each() -> None:
         rest = [line.ask(Put([message(str(n)), message(f"{n}b")])) for n in range(1, 11)]
         again = line.ask(Put([message("0")]))
         engine.gate.release(3)
-        assert first.result(10) == [True]
-        assert [answer.result(10) for answer in rest] == [[True, True]] * 10
-        assert again.result(10) == [False]
+        assert first.result(60) == [True]
+        assert [answer.result(60) for answer in rest] == [[True, True]] * 10
+        assert again.result(60) == [False]
         assert engine.puts == [1, 21]
 
 
@@ -85,7 +85,7 @@ def test_what_piles_up_is_written_in_parts_of_bounded_size() -> None:
         answers = [line.ask(Put([message(f"{part}-{n}") for n in range(size)])) for part in range(4)]
         engine.gate.release(10)
         for answer in answers:
-            assert answer.result(10) == [True] * size
+            assert answer.result(60) == [True] * size
         assert engine.puts == [1, LARGEST_PUT, LARGEST_PUT]
 
 
@@ -97,9 +97,9 @@ def test_a_send_that_is_refused_does_not_take_others_with_it() -> None:
         wait_until(lambda: engine.puts == [1])
         good, huge, better = (line.ask(Put([message(str(n), task)])) for n, task in enumerate(["a", "huge", "b"]))
         engine.gate.release(10)
-        assert good.result(10) == better.result(10) == [True]
+        assert good.result(60) == better.result(60) == [True]
         with pytest.raises(MessageTooLarge):
-            huge.result(10)
+            huge.result(60)
 
 
 def test_an_engine_that_cannot_be_opened_is_told_to_each_and_tried_again() -> None:
@@ -114,8 +114,8 @@ def test_an_engine_that_cannot_be_opened_is_told_to_each_and_tried_again() -> No
     with line_to(Absent()) as line:
         for _ in range(2):
             with pytest.raises(EngineUnreachable, match="not there yet"):
-                line.ask(Put([message("1")])).result(10)
-        assert line.ask(Put([message("1")])).result(10) == [True]
+                line.ask(Put([message("1")])).result(60)
+        assert line.ask(Put([message("1")])).result(60) == [True]
 
 
 def test_many_threads_and_loops_share_one_line() -> None:
@@ -124,7 +124,7 @@ def test_many_threads_and_loops_share_one_line() -> None:
 
     def send(start: int) -> None:
         for number in range(start, start + 100):
-            accepted.extend(line.ask(Put([message(str(number))])).result(10))
+            accepted.extend(line.ask(Put([message(str(number))])).result(60))
 
     async def asend(start: int) -> None:
         for number in range(start, start + 100):
@@ -136,14 +136,14 @@ def test_many_threads_and_loops_share_one_line() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert accepted == [True] * 800
         assert engine.times_opened == 1
 
 
 async def test_a_blocking_ask_works_inside_a_running_loop() -> None:
     with line_to(EngineByHand()) as line:
-        assert line.ask(Put([message("1")])).result(10) == [True]
+        assert line.ask(Put([message("1")])).result(60) == [True]
         assert await line.ask(Put([message("2")])) == [True]
 
 
@@ -151,13 +151,13 @@ def test_closing_writes_what_was_sent_and_ends_all_waits() -> None:
     engine = SlowEngine()
     line = ClientLine(lambda: engine)
     engine.gate.release()
-    line.ask(Put([message("1")])).result(10)
+    line.ask(Put([message("1")])).result(60)
     sent = line.ask(Put([message("2")]))
     waiting = line.ask(Await(["1"], 60.0))
     closing = threading.Thread(target=line.close)
     closing.start()
     engine.gate.release()
-    closing.join(10)
+    closing.join(60)
     assert sent.result(0) == [True]
     with pytest.raises(EngineUnreachable, match="closed while this was waited for"):
         waiting.result(0)
@@ -167,7 +167,7 @@ def test_a_closed_line_opens_again_at_the_next_ask() -> None:
     engine = EngineByHand()
     line = ClientLine(lambda: engine)
     for number in (1, 2):
-        assert line.ask(Put([message(str(number))])).result(10) == [True]
+        assert line.ask(Put([message(str(number))])).result(60) == [True]
         line.close()
         line.close()
     assert engine.times_opened == 2
@@ -193,13 +193,13 @@ def test_an_ask_that_a_close_overtakes_is_answered_and_not_lost(monkeypatch: pyt
                 self._is_first = False
                 closing = threading.Thread(target=connection.close)
                 closing.start()
-                closing.join(30)
+                closing.join(60)
             return wake(*arguments)
 
     loop = connection._loop
     monkeypatch.setattr(connection, "_loop", Overtaken())
     reply = connection.ask(Put([message("1")]))
-    assert reply is not None and reply.result(30) == [True]
+    assert reply is not None and reply.result(60) == [True]
     assert connection.ask(Put([message("2")])) is None, "it is closed"
 
 
@@ -211,8 +211,8 @@ def test_an_error_of_one_ask_reaches_its_waiter_only() -> None:
     with line_to(Broken()) as line:
         bad, good = line.ask(Read(["x"])), line.ask(Put([message("1")]))
         with pytest.raises(EngineUnreachable, match="cannot read x"):
-            bad.result(10)
-        assert good.result(10) == [True]
+            bad.result(60)
+        assert good.result(60) == [True]
 
 
 def test_a_forked_child_opens_an_engine_of_its_own_while_other_threads_of_the_parent_send() -> None:
@@ -228,7 +228,7 @@ def test_a_forked_child_opens_an_engine_of_its_own_while_other_threads_of_the_pa
     def send() -> None:
         number = 0
         while not stop.is_set():
-            line.ask(Put([message(f"p{number}")])).result(10)
+            line.ask(Put([message(f"p{number}")])).result(60)
             number += 1
 
     threads = [threading.Thread(target=send) for _ in range(3)]
@@ -239,25 +239,30 @@ def test_a_forked_child_opens_an_engine_of_its_own_while_other_threads_of_the_pa
         for _ in range(20):
             child = os.fork()
             if child == 0:
-                accepted = line.ask(Put([message("c")])).result(10)
+                accepted = line.ask(Put([message("c")])).result(60)
                 os._exit(0 if accepted == [True] and opened[-1] == os.getpid() else 1)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert set(opened) == {os.getpid()}
     finally:
         stop.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         line.close()
 
 
 def test_an_idle_line_costs_no_cpu() -> None:
     with line_to(EngineByHand()) as line:
-        line.ask(Put([message("1")])).result(10)
+        line.ask(Put([message("1")])).result(60)
         waiting = line.ask(Await(["1"], 60.0))
-        begun, spent = time.monotonic(), time.process_time()
-        with contextlib.suppress(TimeoutError):
-            waiting.result(0.5)
-        assert time.process_time() - spent < 0.05 * (time.monotonic() - begun)
+
+        def busy_part() -> float:
+            begun, spent = time.monotonic(), time.process_time()
+            with contextlib.suppress(TimeoutError):
+                waiting.result(0.2)
+            return (time.process_time() - spent) / (time.monotonic() - begun)
+
+        # Other threads of this process may have something to do now and then.
+        assert min(busy_part() for _ in range(5)) < 0.05
 
 
 ENDS = {
@@ -286,7 +291,7 @@ def test_a_process_ends_by_itself(end: str, tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -317,11 +322,11 @@ else:
     os.write(go[1], b'!')
 """
     ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
     ids = ran.stdout.split()
     with line_to(open_engine(f"sqlite:///{tmp_path / 'x.db'}")) as line:
-        records = line.ask(Read(ids)).result(10)
+        records = line.ask(Read(ids)).result(60)
     assert len(ids) == 20
     assert all(record is not None for record in records)
 
@@ -336,15 +341,15 @@ def test_a_wait_goes_on_over_a_fork() -> None:
 
     line = ClientLine(make)
     try:
-        line.ask(Put([message("1")])).result(10)
+        line.ask(Put([message("1")])).result(60)
         waiting = line.ask(Await(["1"], 30.0))
         child = os.fork()
         if child == 0:
             os._exit(0)
         os.waitpid(child, 0)
         assert not waiting.is_set()
-        assert line.ask(Cancel(["1"])).result(10) == [True]
-        assert [record.id for record in waiting.result(10)] == ["1"]
+        assert line.ask(Cancel(["1"])).result(60) == [True]
+        assert [record.id for record in waiting.result(60)] == ["1"]
         assert len(opened) == 2
     finally:
         line.close()

@@ -113,12 +113,12 @@ def test_a_thread_that_is_interrupted_leaves_no_waiter_at_the_engine() -> None:
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with line_to(engine) as line:
-            line.ask(Put([message("1")])).result(10)
+            line.ask(Put([message("1")])).result(60)
             answer = line.ask(Await(["1"], 60.0))
             wait_until(lambda: engine.waiting == 1)
             threading.Timer(0.01, signal.raise_signal, [signal.SIGUSR1]).start()
             with pytest.raises(SystemExit):
-                answer.result(10)
+                answer.result(60)
             wait_until(lambda: engine.waiting == 0)
     finally:
         signal.signal(signal.SIGUSR1, before)
@@ -127,12 +127,12 @@ def test_a_thread_that_is_interrupted_leaves_no_waiter_at_the_engine() -> None:
 def test_a_wait_that_ran_into_its_timeout_may_be_taken_up_again() -> None:
     engine = CountingEngine()
     with line_to(engine) as line:
-        line.ask(Put([message("1")])).result(10)
+        line.ask(Put([message("1")])).result(60)
         answer = line.ask(Await(["1"], 60.0))
         with pytest.raises(TimeoutError):
             answer.result(0.01)
         engine.there(engine.cancel(["1"]))
-        assert [record.id for record in answer.result(10)] == ["1"]
+        assert [record.id for record in answer.result(60)] == ["1"]
 
 
 def test_a_send_that_nobody_waits_for_any_more_is_written_all_the_same() -> None:
@@ -140,7 +140,7 @@ def test_a_send_that_nobody_waits_for_any_more_is_written_all_the_same() -> None
     with line_to(engine) as line:
         line.ask(Put([message("1")])).give_up()
         engine.gate.set()
-        assert line.ask(Put([message("1")])).result(10) == [False]
+        assert line.ask(Put([message("1")])).result(60) == [False]
 
 
 def test_opening_goes_on_when_the_first_who_asked_gives_up() -> None:
@@ -151,7 +151,7 @@ def test_opening_goes_on_when_the_first_who_asked_gives_up() -> None:
         first.give_up()
         second = line.ask(Put([message("1")]))
         engine.gate.set()
-        assert second.result(10) == [True]
+        assert second.result(60) == [True]
         assert (engine.attempts, engine.times_opened) == (1, 1)
 
 
@@ -164,5 +164,5 @@ def test_all_who_wait_for_an_engine_out_of_reach_are_told_by_one_attempt() -> No
         engine.gate.set()
         for answer in answers:
             with pytest.raises(EngineUnreachable, match="nobody there"):
-                answer.result(10)
+                answer.result(60)
         assert engine.attempts < 5

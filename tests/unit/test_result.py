@@ -71,18 +71,18 @@ def test_the_status_follows_the_task(engine: EngineByHand, sent: AsyncResult[Any
 
 def test_get_waits_and_returns_what_the_annotation_says(engine: EngineByHand, sent: AsyncResult[Any]) -> None:
     got: list[Any] = []
-    waiter = threading.Thread(target=lambda: got.append(sent.get(timeout=10)))
+    waiter = threading.Thread(target=lambda: got.append(sent.get(timeout=60)))
     waiter.start()
     (delivery,) = engine.take()
     engine.end(delivery, Done(encode({"name": "cat"})))
-    waiter.join(10)
+    waiter.join(60)
     assert got == [Label("cat")]
     assert sent.get() == Label("cat")
 
 
 async def test_await_is_the_same_as_aget(engine: EngineByHand, app: Polypool) -> None:
     result = await app.tasks["look"].adelay("x")
-    waiting = asyncio.ensure_future(asyncio.gather(result, result.aget(timeout=10)))
+    waiting = asyncio.ensure_future(asyncio.gather(result, result.aget(timeout=60)))
     (delivery,) = await asyncio.to_thread(engine.take)
     await asyncio.to_thread(engine.end, delivery, Done(encode({"name": "cat"})))
     assert await waiting == [Label("cat"), Label("cat")]
@@ -192,7 +192,7 @@ def test_events_come_as_they_are_told_and_end_with_the_ending(engine: EngineByHa
     engine.tell(delivery, 2, "emit", {"token": "a"})
     engine.tell(delivery, 3, "started", 2)
     engine.end(delivery, Done(encode(None)))
-    watcher.join(10)
+    watcher.join(60)
     assert [type(event) for event in seen] == [Progress, Emitted, Started, Ended]
     progress, emitted, started, ended = seen
     assert (progress.done, progress.total, progress.note) == (1, 3, "one")

@@ -126,7 +126,7 @@ class Ear:
         if folder is not None:
             bound = _datagram_socket()
             try:
-                bound.bind(self._path)
+                _bind(bound, self._path)
             except OSError:
                 bound.close()
             else:
@@ -194,6 +194,15 @@ def _tell(
             if error.errno == errno.ECONNREFUSED:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
+
+
+def _bind(made: _socket.socket, path: str) -> None:
+    try:
+        made.bind(path)
+    except FileNotFoundError:
+        # The last one who went took the folder away meanwhile.
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        made.bind(path)
 
 
 def _datagram_socket() -> _socket.socket:

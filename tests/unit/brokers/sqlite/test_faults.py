@@ -95,10 +95,13 @@ def test_a_file_size_limit_ends_in_words_and_loses_nothing(path: Path) -> None:
     connection.close()
 
 
-async def test_a_locked_file_is_waited_for(engine: Engine, connection: sqlite3.Connection) -> None:
+async def test_a_locked_file_is_waited_for(path: Path, connection: sqlite3.Connection) -> None:
+    engine = open_engine(f"sqlite:///{path}?busy_timeout=60")
+    await engine.broker.open()
     connection.execute("BEGIN IMMEDIATE")
     asyncio.get_running_loop().call_later(0.05, connection.execute, "COMMIT")
     assert list(await engine.broker.put(messages("a"))) == [True]
+    await engine.broker.close()
 
 
 async def test_a_file_that_stays_locked_is_named_with_what_to_look_for(
@@ -207,7 +210,7 @@ async def test_closing_wakes_those_who_wait(path: Path) -> None:
         await asyncio.sleep(0)
     await engine.results.read(["a"])
     await engine.broker.close()
-    ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 60)
     assert [type(one) for one in ended] == [EngineUnreachable] * 3
 
 
