@@ -108,3 +108,15 @@ async def held(value: int) -> int:
         await asyncio.sleep(0.02)
     mark("end")
     return value
+
+
+@app.task
+async def unsayable() -> object:
+    """Returns what has no form outside its process."""
+    return object()
+
+
+@app.task
+def plenty(size: int) -> bytes:
+    """Returns so many bytes."""
+    return bytes(size)
