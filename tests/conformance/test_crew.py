@@ -190,6 +190,18 @@ async def test_forked_children_share_what_importing_the_app_has_loaded() -> None
         await bench.pool.stop(0)
 
 
+async def test_a_template_lost_before_its_first_child_was_ready_is_no_reason_to_give_up() -> None:
+    async with crew_of() as crew:
+        template = crew.template
+        assert template is not None
+        assert template.pid is not None
+        os.kill(template.pid, signal.SIGKILL)
+        bench = pool_of(crew, spec("asyncio"))
+        await bench.pool.ready(PATIENCE)
+        assert crew.template is not template
+        await bench.pool.stop(0)
+
+
 async def test_a_lost_template_is_replaced_and_its_childrens_calls_are_ended() -> None:
     async with crew_of() as crew:
         bench = pool_of(crew, spec("threads"))

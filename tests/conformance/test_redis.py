@@ -91,6 +91,19 @@ async def test_a_waiting_take_hears_of_work_again_after_its_connections_were_kil
     await other.broker.close()
 
 
+@pytest.mark.parametrize("how", [ConnectionResetError(104, "reset by peer"), BrokenPipeError(32, "broken pipe")])
+async def test_a_connection_that_the_system_ends_is_an_engine_that_cannot_be_reached(real: Scene, how: OSError) -> None:
+    await real.join(lease=60.0)
+    taking = asyncio.create_task(real.take())
+    link = real.engine.broker._link  # type: ignore[attr-defined]
+    while not link._waiting:
+        await asyncio.sleep(0)
+    link._wire.connection_lost(how)
+    with pytest.raises(EngineUnreachable, match="cannot be reached"):
+        await taking
+    assert await reached(real) == []
+
+
 async def test_what_a_take_brought_whose_answer_was_lost_is_given_back_uncounted(server: redis.Server) -> None:
     async with Proxy(server.port) as proxy:
         scene = Scene(f"redis://127.0.0.1:{proxy.port}", time.time)

@@ -13,6 +13,8 @@ log = logging.getLogger("polypool.pools")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 """Before a child that could not start is tried again; doubles each time."""
+LOST_WITH_ITS_TEMPLATE = 3
+"""Starts that may fail with the process they were forked from, which somebody killed, before the app is to blame."""
 
 
 class Staff:
@@ -41,6 +43,10 @@ class Staff:
         staying = [m for m in self.members if m.stage in (Stage.STARTING, Stage.READY)]
         missing = self._children - len(staying) + len(self._successors)
         if self._is_stopping or missing <= 0:
+            return
+        if self._template() is None:
+            # It was lost, which is no fault of the app's; its successor is on its way.
+            asyncio.get_running_loop().call_later(FIRST_PAUSE, self.start)
             return
         try:
             for _ in range(missing):
@@ -86,6 +92,9 @@ class Staff:
         if self._is_stopping:
             return
         if member.was_ready or member.was_killed:
+            self.start()
+        elif member.template is not self._template() and self._failed_starts < LOST_WITH_ITS_TEMPLATE:
+            self._failed_starts += 1
             self.start()
         else:
             self._try_later(reason)

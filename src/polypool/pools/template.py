@@ -177,10 +177,10 @@ class Template:
             )
         )
         kin, self._kin = self._kin, {}
+        if not self._is_retired:
+            self._on_lost(self)  # first, so that its children are not asked of it again
         for child in kin.values():
             child.gone(None, "the process it was forked from died")
-        if not self._is_retired:
-            self._on_lost(self)
 
 
 def why_exited(status: int) -> str:

@@ -149,7 +149,8 @@ class Link:
             waiting.set_result(answer)
 
     def _lost(self, error: Exception | None) -> None:
-        self._drop(error or exceptions.ConnectionError("the server hung up"))
+        # The system's own errors (reset, broken pipe) are to be told from those of a caller.
+        self._drop(exceptions.ConnectionError(str(error) if error else "the server hung up"))
 
     def _look_for_silence(self) -> None:
         """The first in line must get its answer in time; one timer for all of them."""
