@@ -12,6 +12,9 @@ from polypool.core.message import Message
 from polypool.core.outcome import Failure, Usage
 from polypool.core.port import Traits
 
+COPIES_REMEMBERED = 86_400.0
+"""Seconds for which an id is known that was cancelled or purged while another engine carried copies of it."""
+
 
 class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is kept of a message that ended, beside its state."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from polypool.brokers.memory.entry import Entry, Member
+from polypool.brokers.stored import COPIES_REMEMBERED
 from polypool.core.codec import decode_message, encode
 from polypool.core.decide import type_name
 from polypool.core.event import Event, Page, Record
@@ -19,8 +20,6 @@ from polypool.core.report import Heartbeat, Search
 
 EVENTS_KEPT = 1000
 """Per task; the oldest go first."""
-REMEMBERED = 86_400.0
-"""Seconds for which a copy of a message that was cancelled or purged is still known as such."""
 
 
 class Store:
@@ -235,7 +234,7 @@ class Store:
         """A copy of it may come when its ending is long forgotten, and is not to run then."""
         if entry.has_copies:
             self._gone.pop(entry.id, None)
-            self._gone[entry.id] = now + REMEMBERED
+            self._gone[entry.id] = now + COPIES_REMEMBERED
 
     def _lease(self, entry: Entry, worker: str, now: float) -> Delivery:
         entry.state, entry.worker = State.RUNNING, worker

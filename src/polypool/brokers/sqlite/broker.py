@@ -7,10 +7,11 @@ from polypool.brokers.sqlite import membership
 from polypool.brokers.sqlite.bell import Bell
 from polypool.brokers.sqlite.cancel import cancel
 from polypool.brokers.sqlite.database import Database
-from polypool.brokers.sqlite.rows import Lanes, add
+from polypool.brokers.sqlite.put import Put
+from polypool.brokers.sqlite.rows import Lanes
 from polypool.brokers.sqlite.settle import Settling
-from polypool.brokers.sqlite.take import Claim, Taken
-from polypool.brokers.sqlite.transaction import Recount, Ring, Transaction, query_json, to_json
+from polypool.brokers.sqlite.take import Claim, give_back
+from polypool.brokers.sqlite.transaction import Ring, query_json
 from polypool.brokers.sqlite.watch import Watch
 from polypool.brokers.stored import encoded
 from polypool.core.message import Delivery, Lane, Message
@@ -36,25 +37,7 @@ class SqliteBroker:
         self._purging: asyncio.Task[None] | None = None
 
     async def put(self, messages: Sequence[Message]) -> list[bool]:
-        if not messages:
-            return []
-        given = list(messages)
-        bodies = encoded(given, self.traits)
-        now = self._clock()
-        is_careful = False
-
-        def put(transaction: Transaction) -> list[bool]:
-            nonlocal is_careful
-            accepted = _unknown(transaction, given, now) if is_careful else [True] * len(given)
-            chosen = [place for place, is_new in enumerate(accepted) if is_new]
-            added = add(transaction, self._lanes, [given[p] for p in chosen], [bodies[p] for p in chosen], now)
-            if added != len(chosen):
-                is_careful = True
-                raise Recount
-            transaction.rings.add(Ring.WORK)
-            return accepted
-
-        return await self._database.write(put)
+        return await Put(self._lanes, messages, encoded(messages, self.traits), self._clock()).run(self._database)
 
     async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> list[Delivery]:
         loop = asyncio.get_running_loop()
@@ -63,7 +46,9 @@ class SqliteBroker:
             count = self._bell.count(Ring.WORK)
             now = self._clock()
             claim = Claim(self._lanes, lanes, limit, worker, now)
-            taken = await self._database.write(claim.change, claim.look, undo=self._give_back)
+            taken = await self._database.write(
+                claim.change, claim.look, undo=lambda taken: give_back(self._database, taken)
+            )
             left = deadline - loop.time()
             if taken.picked or left <= 0:
                 return taken.deliveries(now)
@@ -112,17 +97,6 @@ class SqliteBroker:
         await self._database.close()
         self._bell.close()
 
-    def _give_back(self, taken: Taken) -> None:
-        """Whoever asked for these has gone: they wait again, as if never taken."""
-        if taken.picked:
-            rows = to_json(taken.held)
-
-            def give_back(transaction: Transaction) -> None:
-                transaction.run("give_back", rows=rows)
-                transaction.rings.add(Ring.WORK)
-
-            self._database.write_soon(give_back)
-
     def _purge(self) -> None:
         """Forget what is over, in small transactions between the others."""
         if self._purging is None or self._purging.done():
@@ -133,19 +107,6 @@ class SqliteBroker:
         now = self._clock()
         while await self._database.read(lambda c: query_json(c, "over", now=now, limit=1)):
             await self._database.write(lambda t: membership.purge(t, now, PURGED_AT_ONCE))
-
-
-def _unknown(transaction: Transaction, messages: list[Message], now: float) -> list[bool]:
-    """Which of these are new; of two with the same id the first is."""
-    ids = to_json([message.id for message in messages])
-    # An ending whose time is over gives its id free, though it may not have been swept away yet.
-    membership.forget(transaction, transaction.row("over_among", ids=ids, now=now)[0])
-    known = set(transaction.json("known", ids=ids))
-    new = []
-    for message in messages:
-        new.append(message.id not in known)
-        known.add(message.id)
-    return new
 
 
 def _forget_error(purging: asyncio.Task[None]) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from polypool.brokers.sqlite.membership import forget
+from polypool.brokers.sqlite.rows import forget
 from polypool.brokers.sqlite.transaction import Ring, Transaction, to_json
-from polypool.brokers.stored import Ending
+from polypool.brokers.stored import COPIES_REMEMBERED, Ending
 from polypool.core.codec import decode_message, encode
 from polypool.core.decide import type_name
 from polypool.core.lifecycle import State
@@ -16,11 +16,11 @@ _FAILURE = Failure(type_name("TaskCancelled"), "cancelled")
 def cancel(transaction: Transaction, ids: Sequence[str], now: float) -> list[bool]:
     """False for what had ended or is unknown."""
     found = {id: row for id, *row in transaction.rows("waiting", ids=to_json(list(ids)))}
-    running = []
+    running = [seq for seq, state, _ in found.values() if state == State.RUNNING]
+    ending = to_json([seq for seq, state, _ in found.values() if state != State.RUNNING])
+    transaction.run("remember_gone", seqs=ending, until=now + COPIES_REMEMBERED)
     for id, (seq, state, body) in found.items():
-        if state == State.RUNNING:
-            running.append(seq)
-        else:
+        if state != State.RUNNING:
             _end(transaction, id, seq, body, now)
     if running:
         transaction.run("flag", seqs=to_json(running))

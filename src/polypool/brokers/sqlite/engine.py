@@ -1,4 +1,4 @@
-"""The SQLite engine: four ports around one file, one thread and one bell."""
+"""The SQLite engine: five ports around one file, one thread and one bell."""
 
 import os
 import time
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from polypool.brokers.sqlite.bell import Bell
 from polypool.brokers.sqlite.broker import SqliteBroker
 from polypool.brokers.sqlite.bus import SqliteBus
+from polypool.brokers.sqlite.claims import SqliteClaims
 from polypool.brokers.sqlite.database import Database
 from polypool.brokers.sqlite.inside import SqliteInside
 from polypool.brokers.sqlite.inspector import SqliteInspector
@@ -27,4 +28,5 @@ class SqliteEngine:
         self.results = SqliteResults(database, watch, clock)
         self.bus = SqliteBus(database, watch, clock)
         self.inspector = SqliteInspector(database, clock)
+        self.claims = SqliteClaims(database, self.broker.traits, clock)
         self.inside = SqliteInside(self.place, options, self.broker.traits)

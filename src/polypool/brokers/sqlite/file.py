@@ -13,7 +13,7 @@ from polypool.brokers.sqlite.statements import SQL
 from polypool.core.error import EngineDamaged, EngineUnreachable, MissingExtra
 from polypool.native import lock
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised with each change of the tables; kept in the file's user_version."""
 APPLICATION_ID = 0x706F6C79
 """Marks the file as polypool's ("poly"), for `file` and for us."""
@@ -83,8 +83,8 @@ def _prepare(connection: Connection, path: str, options: Options) -> None:
     # Pages that are written often reach the file once in 16 MB of log instead of once in 4.
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    if _version(connection) == 0:
-        _create(connection)
+    if _version(connection) < SCHEMA:
+        _write_schema(connection)
 
 
 def _is_shared(connection: Connection, options: Options) -> bool:
@@ -130,13 +130,17 @@ def _refuse_foreign(connection: Connection, path: str) -> None:
         )
 
 
-def _create(connection: Connection) -> None:
+def _write_schema(connection: Connection) -> None:
+    """Make our tables, or bring those of an earlier release up to date."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been quicker.
-        if _version(connection) == 0:
-            for statement in SQL["schema"].split(";\n"):
+        version = _version(connection)
+        steps = [f"upgrade_{number}" for number in range(version, SCHEMA)] if version else ["schema"]
+        for step in steps:
+            for statement in SQL[step].split(";\n"):
                 connection.execute(statement)
+        if steps:
             _write_version(connection)
         connection.execute("COMMIT")
     except BaseException:

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from polypool.brokers.sqlite.database import Database
-from polypool.brokers.sqlite.membership import forget
+from polypool.brokers.sqlite.rows import forget
 from polypool.brokers.sqlite.statements import SQL
 from polypool.brokers.sqlite.transaction import Ring, Transaction, to_json
-from polypool.brokers.stored import decode_ending
+from polypool.brokers.stored import COPIES_REMEMBERED, decode_ending
 from polypool.core.codec import decode_message
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
@@ -48,7 +48,7 @@ class SqliteInspector:
 
     async def act(self, action: Action, search: Search) -> int:
         waits_or_dead = (
-            "reason IS NOT NULL" if action == "requeue" or search.dead else "state IN ('queued', 'scheduled')"
+            "reason IS NOT NULL" if action == "requeue" or search.dead else "state IN ('queued', 'scheduled', 'parked')"
         )
         sql, arguments = _sought(search, self._clock(), waits_or_dead)
         acted = 0
@@ -61,6 +61,7 @@ class SqliteInspector:
                 transaction.rings.add(Ring.WORK)
                 return transaction.run("requeue", seqs=seqs, now=now)
             transaction.rings.add(Ring.RESULTS)
+            transaction.run("remember_gone", seqs=seqs, until=now + COPIES_REMEMBERED)
             return forget(transaction, seqs)
 
         while more := await self._database.write(act):
@@ -87,7 +88,8 @@ def _sought(search: Search, now: float, *more: str) -> tuple[str, dict[str, Any]
             arguments[name] = sought
     if search.state is not None:
         # Written out: only then does SQLite know which of the partial indexes holds these.
-        conditions.append(f"state = '{State(search.state).value}'")
+        sought_state = f"state = '{State(search.state).value}'"
+        conditions.append(f"({sought_state} OR state = 'parked')" if search.state is State.QUEUED else sought_state)
     return SQL["find"].replace("/* conditions */ true", " AND ".join(conditions)), arguments
 
 

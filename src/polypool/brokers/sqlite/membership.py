@@ -2,6 +2,7 @@
 
 import msgspec
 
+from polypool.brokers.sqlite.rows import forget
 from polypool.brokers.sqlite.take import reap
 from polypool.brokers.sqlite.transaction import Ring, Transaction, to_json
 from polypool.core.codec import encode
@@ -46,13 +47,7 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, now: float) -> tuple[bo
 def purge(transaction: Transaction, now: float, limit: int) -> None:
     """Forget endings whose time to live is over, with their events."""
     forget(transaction, transaction.row("over", now=now, limit=limit)[0])
-
-
-def forget(transaction: Transaction, seqs: str) -> int:
-    """Delete messages and their events; how many it was. `seqs` is JSON."""
-    transaction.run("forget_events", seqs=seqs)
-    transaction.run("forget_trimmed", seqs=seqs)
-    return transaction.run("delete", seqs=seqs)
+    transaction.run("forget_gone", now=now, limit=limit)
 
 
 def _put_back(transaction: Transaction, worker: int) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 
-from polypool.brokers.sqlite.transaction import Packed, Transaction, query
+from polypool.brokers.sqlite.transaction import Packed, Transaction, query, to_json
 from polypool.core.message import Lane, Message
 
 INLINE = 32 * 1024
@@ -35,20 +35,51 @@ class Lanes:
         return self._numbers[lane]
 
 
-def add(transaction: Transaction, lanes: Lanes, messages: list[Message], bodies: list[bytes], now: float) -> int:
-    """Put messages; how many were new."""
+def add(
+    transaction: Transaction,
+    lanes: Lanes,
+    messages: list[Message],
+    bodies: list[bytes],
+    now: float,
+    guard: float | None = None,
+) -> int:
+    """Put messages, or enroll them with a guard; how many were new."""
     numbers = {lane: lanes.number(transaction, lane) for lane in dict.fromkeys(message.lane for message in messages)}
-    return sum(
-        transaction.run("put", rows=batch.rows, bodies=batch.blob) for batch in packed(messages, bodies, numbers, now)
-    )
+    if guard is None:
+        batches = packed(messages, bodies, numbers, now)
+        return sum(transaction.run("put", rows=batch.rows, bodies=batch.blob) for batch in batches)
+    batches = packed(messages, bodies, numbers, now, "parked")
+    return sum(transaction.run("enroll", rows=batch.rows, bodies=batch.blob, guard=guard) for batch in batches)
 
 
-def packed(messages: list[Message], bodies: list[bytes], numbers: dict[Lane, int], now: float) -> Iterator[Packed]:
+def unknown(transaction: Transaction, messages: list[Message], now: float) -> list[bool]:
+    """Which of these are new; of two with the same id the first is."""
+    ids = to_json([message.id for message in messages])
+    # An ending whose time is over gives its id free, though it may not have been swept away yet.
+    forget(transaction, transaction.row("over_among", ids=ids, now=now)[0])
+    known = set(transaction.json("known", ids=ids))
+    new = []
+    for message in messages:
+        new.append(message.id not in known)
+        known.add(message.id)
+    return new
+
+
+def forget(transaction: Transaction, seqs: str) -> int:
+    """Delete messages and their events; how many it was. `seqs` is JSON."""
+    transaction.run("forget_events", seqs=seqs)
+    transaction.run("forget_trimmed", seqs=seqs)
+    return transaction.run("delete", seqs=seqs)
+
+
+def packed(
+    messages: list[Message], bodies: list[bytes], numbers: dict[Lane, int], now: float, state_if_due: str = "queued"
+) -> Iterator[Packed]:
     """Messages as `put` takes them, with the numbers of their lanes, a batch at a time."""
     batch = Packed()
     for message, body in zip(messages, bodies, strict=True):
         due = message.due if message.due is not None else message.sent_at or now
-        state = "scheduled" if message.due is not None and due > now else "queued"
+        state = "scheduled" if message.due is not None and due > now else state_if_due
         batch.add(message.id, message.task, numbers[message.lane], state, message.priority, due, blob=body)
         if batch.is_full:
             yield batch

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from polypool.brokers.sqlite.database import Database
 from polypool.brokers.sqlite.rows import INLINE, Lanes
 from polypool.brokers.sqlite.transaction import Ring, Transaction, query, to_json
 from polypool.core.codec import decode_message
@@ -66,16 +67,17 @@ class Claim:
         """What there is no need of a transaction for: nothing. None where there may be something."""
         numbers = {lane: self._lanes.find(connection, lane) for lane in self._wanted}
         self._numbers = {number: lane for lane, number in numbers.items() if number is not None}
-        self._member, waiting, due, lease_ends = query(
+        self._member, waiting, due, guard, lease_ends = query(
             connection, "look", lanes=to_json(list(self._numbers)), worker=self._worker, now=self._now
         )
         if self._member is None:
             return Taken([])
         self._is_due = due is not None and due <= self._now
+        self._is_unguarded = guard is not None and guard <= self._now
         self._is_abandoned = lease_ends <= self._now
-        if self._is_due or self._is_abandoned or waiting != "[]":
+        if self._is_due or self._is_unguarded or self._is_abandoned or waiting != "[]":
             return None
-        return Taken([], lease_ends if due is None else min(due, lease_ends))
+        return Taken([], min(time for time in (due, guard, lease_ends) if time is not None))
 
     def change(self, transaction: Transaction) -> Taken:
         """Claim. What has come due and what dead workers held is put in line first."""
@@ -83,6 +85,8 @@ class Claim:
             reap(transaction, self._now)
         if self._is_due and transaction.run("promote", now=self._now):
             transaction.rings.add(Ring.WORK)  # others wait for other lanes
+        if self._is_unguarded and transaction.run("unpark", now=self._now):
+            transaction.rings.add(Ring.WORK)
         picked: list[tuple[Lane, list[Picked]]] = []
         left = self._limit
         for number, lane in self._numbers.items():
@@ -97,6 +101,18 @@ class Claim:
             transaction.run("claim", seqs=to_json([one.seq for one in every]), worker=self._member)
         large = {one.seq: transaction.row("body", seq=one.seq)[0] for one in every if one.body is None}
         return Taken(picked, self._now, large)
+
+
+def give_back(database: Database, taken: Taken) -> None:
+    """Whoever asked for these has gone: they wait again, as if never taken."""
+    if taken.picked:
+        rows = to_json(taken.held)
+
+        def give_back(transaction: Transaction) -> None:
+            transaction.run("give_back", rows=rows)
+            transaction.rings.add(Ring.WORK)
+
+        database.write_soon(give_back)
 
 
 def reap(transaction: Transaction, now: float) -> None:

@@ -3,6 +3,9 @@
 -- task    a message's whole life in one row. `seq` is its place in the line and the handle of its deliveries
 --         (AUTOINCREMENT: never given twice, a settlement names a row by seq and token). `due` is when it may run
 --         or might have run. `body` goes when it ended, except from dead letters. `ending` is MessagePack, see rows.py.
+--         `guard`: null unless another engine ever carried it. A parked one whose guard runs out goes to its lane; infinity:
+--         confirmed, it stays parked.
+-- gone    ids of messages that were cancelled or purged while copies of them were carried: those are not to run, whenever they come.
 -- lane    a number for each (queue, pool).
 -- worker  who has beaten; `run` tells a worker's process from an earlier one of the same name.
 -- tally   what was measured, merged, per task and pool.
@@ -25,14 +28,22 @@ CREATE TABLE task (
     change       INTEGER,
     reason       TEXT,
     ending       BLOB,
-    body         BLOB
+    body         BLOB,
+    guard        REAL
 );
 CREATE INDEX task_queued    ON task (lane, priority DESC, seq, due) WHERE state = 'queued';
 CREATE INDEX task_scheduled ON task (due, lane) WHERE state = 'scheduled';
 CREATE INDEX task_running   ON task (worker, is_cancelled, lane) WHERE state = 'running';
+CREATE INDEX task_parked    ON task (guard, lane, due) WHERE state = 'parked';
 CREATE INDEX task_kept      ON task (keep_until) WHERE keep_until IS NOT NULL;
 CREATE INDEX task_changed   ON task (change) WHERE change IS NOT NULL;
 CREATE INDEX task_dead      ON task (seq) WHERE reason IS NOT NULL;
+
+CREATE TABLE gone (
+    id    TEXT PRIMARY KEY,
+    until REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX gone_until ON gone (until);
 
 CREATE TABLE lane (
     id    INTEGER PRIMARY KEY,
