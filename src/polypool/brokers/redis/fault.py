@@ -1,5 +1,6 @@
 """Redis's errors as polypool's: mapped once, each saying what to do."""
 
+import re
 import ssl
 
 from redis import exceptions
@@ -73,11 +74,17 @@ _KINDS: dict[str, type[exceptions.RedisError]] = {
 }
 
 
+_INSIDE_A_SCRIPT = re.compile("running script.* -([A-Z]+) ")
+"""Redis 6 says in the middle what a script was refused with."""
+
+
 def recognised(text: str) -> exceptions.RedisError:
     """What the server answered with, as an exception: the first word tells which."""
     kind, _, rest = text.partition(" ")
     if kind == "MOVED":
         return exceptions.MovedError(rest)
+    if kind == "ERR" and (inside := _INSIDE_A_SCRIPT.search(text)):
+        kind = inside[1]
     return _KINDS.get(kind, exceptions.ResponseError)(text)
 
 
