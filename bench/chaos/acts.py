@@ -88,6 +88,15 @@ class Acts:
         post.source = self._dice.choice(self.sources)
         self._start_again(post)
 
+    async def mend(self) -> None:
+        """What a service manager does, for ever: a worker that ended by itself is started again."""
+        while True:
+            await asyncio.sleep(0.2)
+            for post in self._fleet.posts:
+                if post.worker is not None and not post.is_busy and not post.worker.is_running:
+                    self._write("worker gave up", time.time(), post.life)
+                    self._fleet.start(post)
+
     async def stop_worker(self) -> None:
         """SIGSTOP to a supervisor, or to it and its children, until the engine has given away what it held."""
         post = self._free_post()

@@ -16,7 +16,7 @@ from polypool.core.running import running
 
 BROKER, WORKER, SOURCE = "CHAOS_BROKER", "CHAOS_WORKER", "CHAOS_SOURCE"
 """Environment variables: the engine's URL; the life of a worker; the folder that polypool must come from."""
-LIVES = 10
+LIVES = 100
 """Runs that an innocent may lose: kills as dense as these hit some of them more than three times."""
 SPIN_LIMIT_S = 1.0
 

@@ -60,6 +60,8 @@ class Outcome(msgspec.Struct, frozen=True):
     verdict: Verdict
     refused: int
     fences: int
+    fences_unasked: int
+    """Leases that ended though nobody had stopped their worker: outages of SQLite, or a machine too busy to beat."""
     history: str
 
 
@@ -88,12 +90,14 @@ class Field:
             await self._take_posts(proxies, sources)
             acts = Acts(self._ground, self._fleet, proxies, self._dice, look)
             acts.sources = sources
+            mending = asyncio.ensure_future(acts.mend())
             await self._disturb(acts, proxies, sources)
             records = await self._ended(look)
+            mending.cancel()
             await self._send_home()
             left = await self._left(look)
         fences, refused = self._heard()
-        case = Case(read(self._fleet.history), fences, self._plan.lease)
+        case = Case(read(self._fleet.history), fences, self._plan.lease, self._ground.excuses_outages)
         verdict = judge(case, records, left)
         verdict.violations += self._failures
         return Outcome(

@@ -67,8 +67,9 @@ class Verdict:
 class Case:
     """A run's history, in the order that questions need."""
 
-    def __init__(self, lines: Iterable[Line], fences: Sequence[Fence], lease: float) -> None:
+    def __init__(self, lines: Iterable[Line], fences: Sequence[Fence], lease: float, excuses_outages: bool) -> None:
         self.lease = lease
+        self.excuses_outages = excuses_outages
         self.sent: dict[str, str] = {}
         self.accepted: set[str] = set()
         self.known: set[str] = set()
@@ -107,7 +108,7 @@ class Case:
 
     def explain(self, run: Run, again: Run) -> str | None:
         """Why this run was not the last; None if nothing that happened can be the reason."""
-        if run.asked_again:
+        if run.asked_again and run.ended is not None and run.ended <= again.begun:
             return "asked for"
         for act in self.acts:
             if act.at > again.begun:
@@ -126,7 +127,9 @@ class Case:
         ):
             return "lease lost"
         outages = [act for act in self.acts if act.word.startswith("outage") and act.at <= again.begun]
-        if any(act.until - act.at >= self.lease * (1 - BEAT) and act.until >= run.begun for act in outages):
+        if self.excuses_outages and any(
+            act.until - act.at >= self.lease * (1 - BEAT) and act.until >= run.begun for act in outages
+        ):
             return "lease lost"  # and its worker was killed before it could say so
         if self._left_unwritten(run, again, outages):
             return "left while the engine was away"
@@ -139,6 +142,14 @@ class Case:
             if act.word == "deploy" and act.worker == run.worker and act.at <= again.begun and act.until >= run.begun
         ]  # fmt: skip
         return any(act.at <= outage.until and outage.at <= act.until for act in left for outage in outages)
+
+    def lost_by_themselves(self) -> int:
+        """Leases that ended though nobody had stopped their worker."""
+        stops = [act for act in self.acts if act.word == "stop worker"]
+        return sum(
+            not any(act.worker == fence.worker and act.at <= fence.at <= act.until + LEARNS_WITHIN_S for act in stops)
+            for fence in self.fences
+        )
 
     def hits(self, id: str) -> int:
         """Acts that may have cost a message a life."""
@@ -211,11 +222,10 @@ def _judge_runs(verdict: Verdict, case: Case, runs: Sequence[Run]) -> None:
         reason = case.explain(run, again)
         verdict.reruns += 1
         if reason is None:
-            verdict.violations.append(f"nothing explains a rerun: {run}, then {again}")
+            is_live = run.ended is None or run.ended > again.begun
+            what = "two live leases" if is_live else "nothing explains a rerun"
+            verdict.violations.append(f"{what}: {run}, then {again}")
             continue
         verdict.explained[reason] += 1
         verdict.asked += reason == "asked for"
-        if run.ended is not None and run.ended > again.begun:
-            verdict.overlaps += 1
-            if reason == "asked for":
-                verdict.violations.append(f"two live leases: {run} and {again}")
+        verdict.overlaps += run.ended is not None and run.ended > again.begun

@@ -27,8 +27,10 @@ def succeeded(token: int) -> Record:
     return Record(ID, State.SUCCEEDED, "naps", encode(f"{ID} {token}"))
 
 
-def verdict_on(lines: Sequence[Line], record: Record | None, fences: Sequence[Fence] = ()) -> Verdict:
-    return judge(Case(lines, fences, lease=2.0), {} if record is None else {ID: record}, {})
+def verdict_on(
+    lines: Sequence[Line], record: Record | None, fences: Sequence[Fence] = (), excuses_outages: bool = True
+) -> Verdict:
+    return judge(Case(lines, fences, 2.0, excuses_outages), {} if record is None else {ID: record}, {})
 
 
 def test_what_was_accepted_and_ended_well_breaks_nothing() -> None:
@@ -67,7 +69,9 @@ def test_a_cut_connection_and_a_short_outage_explain_no_rerun() -> None:
     lines = [*SENT, *run(1, 1.0, 1.2), *run(2, 3.0, 4.0, worker=OTHER)]
     assert verdict_on([*lines, Act("cut", 1.1, 1.1)], succeeded(2)).violations
     assert verdict_on([*lines, Act("outage: kill", 1.1, 1.6)], succeeded(2)).violations
-    assert verdict_on([*lines, Act("outage: kill", 1.1, 2.9)], succeeded(2)).violations == []
+    long = [*lines, Act("outage: lock", 1.1, 2.9)]
+    assert verdict_on(long, succeeded(2)).violations == []
+    assert verdict_on(long, succeeded(2), excuses_outages=False).violations, "a server takes nobody's lease"
 
 
 def test_a_worker_that_says_that_it_lost_its_lease_explains_its_own_runs_only() -> None:
@@ -87,6 +91,7 @@ def test_a_run_that_begins_while_one_that_is_to_be_retried_still_runs_makes_two_
     again = [*run(1, 1.0), Ran("again", 3.0, ID, "tries_again", 1, PID, WORKER)]
     verdict = verdict_on([*SENT, *again, *run(2, 2.0, 4.0, worker=OTHER)], succeeded(2))
     assert "two live leases" in verdict.violations[0]
+    assert verdict_on([*SENT, *again, *run(2, 3.1, 4.0, worker=OTHER)], succeeded(2)).violations == []
 
 
 def test_one_delivery_begun_in_two_processes_is_a_violation() -> None:
@@ -117,7 +122,7 @@ def test_an_innocent_may_be_condemned_by_several_acts_but_not_by_poison_beside_i
 
 
 def test_whatever_is_left_in_the_engine_is_a_violation() -> None:
-    verdict = judge(Case([*SENT, *run(1, 1.0, 2.0)], [], 2.0), {ID: succeeded(1)}, {"held": 3})
+    verdict = judge(Case([*SENT, *run(1, 1.0, 2.0)], [], 2.0, False), {ID: succeeded(1)}, {"held": 3})
     assert verdict.violations == ["left in the engine: 3 × held"]
 
 
