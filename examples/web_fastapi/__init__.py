@@ -1,0 +1,1 @@
+"""A FastAPI app that hands work to polypool and streams what becomes of it."""

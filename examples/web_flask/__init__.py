@@ -1,0 +1,1 @@
+"""A Flask app that hands work to polypool and waits for it as long as a visitor would."""
