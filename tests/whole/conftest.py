@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,12 @@ from types import ModuleType
 import pytest
 
 from tests.whole.engines import opened
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c() -> None:
+    """It reaches what tests start. Shells have their jobs in the background ignore it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

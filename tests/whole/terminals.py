@@ -51,9 +51,15 @@ def on_terminal(folder: Path, *words: str, until: Callable[[str], bool]) -> Came
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color"}
     environment.pop("NO_COLOR", None)
-    with subprocess.Popen(
-        [*COMMAND, *words], cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
-    ) as process:
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=folder,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+    )
+    try:
         os.close(terminal)
         shown, is_interrupted = "", False
         while text := _read(reading):
@@ -62,7 +68,10 @@ def on_terminal(folder: Path, *words: str, until: Callable[[str], bool]) -> Came
                 is_interrupted = True
                 process.send_signal(signal.SIGINT)
         status = process.wait(PATIENCE)
-    os.close(reading)
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        os.close(reading)
     return Came(status, shown, "")
 
 

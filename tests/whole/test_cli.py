@@ -9,24 +9,24 @@ from types import ModuleType
 import pytest
 
 from tests.whole.terminals import COMMAND, on_terminal, polypool
-from tests.whole.workers import WorkerProcess, until, worker
+from tests.whole.workers import PATIENCE, WorkerProcess, until, worker
 
 APP = "marks:app"
 
 
 def test_a_task_that_is_called_answers_with_its_result_as_json(marks: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, APP):
-        came = polypool(tmp_path, "call", APP, "nap", "[0.01]", "--wait", "20")
+        came = polypool(tmp_path, "call", APP, "nap", "[0.01]", "--wait", "60")
         assert (came.status, came.out) == (0, '"napped"\n'), came.err
         id = polypool(tmp_path, "call", APP, "marks.doze", '{"seconds": 0}').out.strip()
-        waited = polypool(tmp_path, "result", id, "--app", APP, "--wait", "20", "--json")
+        waited = polypool(tmp_path, "result", id, "--app", APP, "--wait", "60", "--json")
         assert waited.status == 0
         assert (waited.json["state"], waited.json["value"], waited.json["task"]) == ("succeeded", "dozed", "marks.doze")
 
 
 def test_a_task_that_failed_exits_with_one_and_its_traceback(marks: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, APP):
-        came = polypool(tmp_path, "call", APP, "doze", "[-1]", "--wait", "20")
+        came = polypool(tmp_path, "call", APP, "doze", "[-1]", "--wait", "60")
     assert came.status == 1
     assert came.out == ""
     assert "ValueError: sleep length must be non-negative" in came.err.splitlines()[0]
@@ -36,10 +36,10 @@ def test_a_task_that_failed_exits_with_one_and_its_traceback(marks: ModuleType, 
 
 def test_status_shows_a_worker_at_work_and_what_its_tasks_took(marks: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, APP, "-Q", "default,fast", "--pool", "asyncio=2x100", "--name", "one") as running:
-        napping = marks.nap.delay(30)
+        napping = marks.nap.delay(600)
         until(lambda: marks.read(tmp_path)["begin"], "the nap began")
         for _ in range(3):
-            assert marks.grind.delay(0.05).get(timeout=20) == "ground"
+            assert marks.grind.delay(0.05).get(timeout=PATIENCE) == "ground"
 
         def seen() -> bool:
             status = polypool(tmp_path, "status", APP, "--json").json
@@ -66,7 +66,7 @@ def test_status_shows_a_worker_at_work_and_what_its_tasks_took(marks: ModuleType
 
 def test_a_task_that_blocks_the_loop_is_named_by_the_advice(marks: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, APP):
-        assert marks.block.delay(2).get(timeout=20) == "blocked"
+        assert marks.block.delay(5).get(timeout=PATIENCE) == "blocked"
         until(
             lambda: "warning: marks.block on asyncio: blocked its event loop" in polypool(tmp_path, "tasks", APP).out,
             "advice names it",
@@ -119,7 +119,7 @@ def test_watching_refreshes_until_interrupted(marks: ModuleType, tmp_path: Path)
 
 def test_a_worker_whose_app_is_misnamed_ends_with_the_nearest(marks: ModuleType, tmp_path: Path) -> None:
     started = WorkerProcess(tmp_path, "marks:ap")
-    assert started.process.wait(20) == 2
+    assert started.process.wait(PATIENCE) == 2
     assert "marks:app" in started.said()
     assert "Traceback" not in started.said()
 
@@ -127,7 +127,7 @@ def test_a_worker_whose_app_is_misnamed_ends_with_the_nearest(marks: ModuleType,
 def test_a_worker_whose_module_fails_to_import_ends_with_the_place(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import not_installed_anywhere\n")
     started = WorkerProcess(tmp_path, "broken:app")
-    assert started.process.wait(20) == 2
+    assert started.process.wait(PATIENCE) == 2
     assert "not_installed_anywhere" in started.said() and "broken.py" in started.said()
     assert "polypool/worker" not in started.said(), "our own frames are of no use to them"
 
@@ -136,7 +136,7 @@ def test_the_supervisor_never_imports_the_app(marks: ModuleType, tmp_path: Path)
     path = tmp_path / "marks.py"
     path.write_text(path.read_text() + "\nwith open('importers.txt', 'a') as file: print(os.getpid(), file=file)\n")
     with worker(tmp_path, APP) as running:
-        assert marks.doze.delay(0).get(timeout=20) == "dozed"
+        assert marks.doze.delay(0).get(timeout=PATIENCE) == "dozed"
         importers = {int(pid) for pid in (tmp_path / "importers.txt").read_text().split()}
     assert importers
     assert running.pid not in importers
@@ -145,10 +145,10 @@ def test_the_supervisor_never_imports_the_app(marks: ModuleType, tmp_path: Path)
 def test_reload_rolls_to_code_that_was_changed(marks: ModuleType, tmp_path: Path) -> None:
     pytest.importorskip("watchfiles")
     with worker(tmp_path, APP, "--reload") as running:
-        assert marks.doze.delay(0).get(timeout=20) == "dozed"
+        assert marks.doze.delay(0).get(timeout=PATIENCE) == "dozed"
         code = (tmp_path / "marks.py").read_text()
         (tmp_path / "marks.py").write_text(code.replace('return "dozed"', 'return "dozed anew"'))
-        until(lambda: marks.doze.delay(0).get(timeout=20) == "dozed anew", "the new code runs")
+        until(lambda: marks.doze.delay(0).get(timeout=PATIENCE) == "dozed anew", "the new code runs")
         assert "marks.py changed" in running.said()
         assert running.stop() == 0
 

@@ -12,7 +12,8 @@ import pytest
 from polypool import TaskLost, TimeLimitExceeded
 from tests.whole.workers import PATIENCE, until, worker
 
-LEASE = ("--heartbeat", "1")
+LEASE = ("--heartbeat", "4")
+"""For workers that are to be found dead soon; others have the usual lease, which they keep on a busy machine too."""
 
 
 def begun(marks: ModuleType, folder: Path) -> Counter[str]:
@@ -30,10 +31,10 @@ def test_what_a_killed_worker_held_runs_again_in_another_and_ends_once(
     marks: ModuleType, tmp_path: Path, task: str
 ) -> None:
     with worker(tmp_path, "marks:app", *LEASE) as first:
-        result = getattr(marks, task).delay(2)
+        result = getattr(marks, task).delay(4)
         until(lambda: begun(marks, tmp_path)[result.id] == 1, "the task began")
         first.kill()
-    with worker(tmp_path, "marks:app", *LEASE):
+    with worker(tmp_path, "marks:app"):
         assert result.get(timeout=PATIENCE)
     assert begun(marks, tmp_path)[result.id] == 2
     assert ended(marks, tmp_path)[result.id] == 1
@@ -42,7 +43,7 @@ def test_what_a_killed_worker_held_runs_again_in_another_and_ends_once(
 @pytest.mark.parametrize("task", ["nap", "doze", "grind"])
 def test_what_a_killed_child_ran_runs_again_in_another_child(marks: ModuleType, tmp_path: Path, task: str) -> None:
     with worker(tmp_path, "marks:app"):
-        result = getattr(marks, task).delay(1)
+        result = getattr(marks, task).delay(4)
         until(lambda: begun(marks, tmp_path)[result.id] == 1, "the task began")
         os.kill(pid_of(tmp_path, result.id), signal.SIGKILL)
         assert result.get(timeout=PATIENCE)
@@ -78,12 +79,12 @@ def test_a_worker_that_slept_past_its_lease_is_fenced_off_and_changes_nothing(
     marks: ModuleType, tmp_path: Path
 ) -> None:
     with worker(tmp_path, "marks:app", *LEASE) as sleeper:
-        result = marks.nap.delay(3)
+        result = marks.nap.delay(4)
         until(lambda: begun(marks, tmp_path)[result.id] == 1, "the task began")
         family = [psutil.Process(sleeper.pid), *sleeper.children()]
         for process in family:
             process.suspend()
-        with worker(tmp_path, "marks:app", *LEASE):
+        with worker(tmp_path, "marks:app"):
             until(lambda: begun(marks, tmp_path)[result.id] == 2, "the other worker took it over")
             for process in family:
                 process.resume()
@@ -106,12 +107,11 @@ def test_children_end_when_their_supervisor_is_killed(marks: ModuleType, tmp_pat
 
 
 def test_a_blocked_event_loop_is_reported_with_its_stack_and_loses_nothing(marks: ModuleType, tmp_path: Path) -> None:
-    with worker(tmp_path, "marks:app", *LEASE) as running:
-        result = marks.block.delay(4)
+    with worker(tmp_path, "marks:app") as running:
+        result = marks.block.delay(10)
         until(
             lambda: "marks.block" in running.said() and "time.sleep(seconds)" in running.said(),
             "a warning with the stack",
-            3,
         )
         assert not ended(marks, tmp_path)
         assert result.get(timeout=PATIENCE) == "blocked"

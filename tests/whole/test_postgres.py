@@ -12,7 +12,7 @@ import pytest
 from tests.engines.postgres import Server, empty_schema, private_server
 from tests.whole.workers import PATIENCE, until, worker
 
-LEASE = ("--heartbeat", "1")
+LEASE = ("--heartbeat", "4")
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def app(marks: ModuleType, server: Server, monkeypatch: pytest.MonkeyPatch) -> M
 
 def test_what_a_killed_worker_held_runs_again_in_another_and_ends_once(app: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, "marks:app", *LEASE) as first:
-        results = [app.nap.delay(2) for _ in range(5)]
+        results = [app.nap.delay(4) for _ in range(5)]
         until(lambda: sum(app.read(tmp_path)["begin"].values()) == 5, "the tasks began")
         first.kill()
-    with worker(tmp_path, "marks:app", *LEASE):
+    with worker(tmp_path, "marks:app"):
         assert [result.get(timeout=PATIENCE) for result in results] == ["napped"] * 5
     assert set(app.read(tmp_path)["begin"].values()) == {2}
     assert set(app.read(tmp_path)["end"].values()) == {1}
@@ -45,7 +45,7 @@ def test_what_a_killed_worker_held_runs_again_in_another_and_ends_once(app: Modu
 def test_a_server_that_restarts_under_work_loses_nothing_that_it_accepted(
     app: ModuleType, server: Server, tmp_path: Path
 ) -> None:
-    with worker(tmp_path, "marks:app", "--heartbeat", "10"):
+    with worker(tmp_path, "marks:app", "--heartbeat", "60"):
         results = [app.nap.delay(0.5) for _ in range(20)] + [app.doze.delay(2) for _ in range(5)]
         until(lambda: sum(app.read(tmp_path)["begin"].values()) >= 25, "the tasks began")
         server.stop()

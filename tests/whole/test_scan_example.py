@@ -85,7 +85,7 @@ def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
 
 def test_it_answers_every_photo_ends_with_its_tables_and_leaves_nothing(demo: Demo) -> None:
     process = demo.start(*QUICKLY)
-    output, _ = process.communicate(timeout=100)
+    output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     assert "100.0%" in output
     for words in ("chains a minute", "published", "429s", "memory of the worker", *STAGES, *STAGES.values()):
@@ -98,7 +98,7 @@ def test_interrupted_it_clears_up_after_itself(demo: Demo, number: signal.Signal
     process = demo.start("--users", "6", "--seconds", "60", "--scale", "40")
     wait_for_line(process, "chains answered")
     process.send_signal(number)
-    output, _ = process.communicate(timeout=40)
+    output, _ = process.communicate(timeout=200)
     assert process.returncode == 130, output
     assert demo.has_left_nothing(), output
 
@@ -107,7 +107,7 @@ def test_interrupted_while_it_starts_it_clears_up_too(demo: Demo) -> None:
     process = demo.start(*QUICKLY)
     demo.worker()
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=40)
+    output, _ = process.communicate(timeout=200)
     assert process.returncode == 130, output
     assert demo.has_left_nothing(), output
 
@@ -116,7 +116,7 @@ def test_without_its_worker_it_says_so_and_fails(demo: Demo) -> None:
     process = demo.start("--users", "6", "--seconds", "60", "--scale", "40")
     wait_for_line(process, "chains answered")
     demo.worker().kill()
-    output, _ = process.communicate(timeout=40)
+    output, _ = process.communicate(timeout=200)
     assert process.returncode == 1, output
     assert "The worker ended by itself" in output
     assert demo.has_left_nothing(), output

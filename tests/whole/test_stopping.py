@@ -22,22 +22,20 @@ def test_a_stop_lets_running_calls_end_and_leaves_the_rest_in_the_queue(marks: M
 
 
 def test_a_second_stop_gives_back_uncounted_what_runs(marks: ModuleType, tmp_path: Path) -> None:
-    result = marks.nap.delay(PATIENCE)
+    result = marks.nap.delay(600)
     for _ in range(4):  # more often than a message may be lost
         before = sum(marks.read(tmp_path)["begin"].values())
-        with worker(tmp_path, "marks:app") as running:
+        with worker(tmp_path, "marks:app", "--grace", "600") as running:
             until(lambda before=before: sum(marks.read(tmp_path)["begin"].values()) > before, "it began")  # type: ignore[misc]
             running.signal(signal.SIGTERM)
             until(lambda: "stopping" in running.said(), "the first signal arrived")
-            asked = time.monotonic()
             assert running.stop() == 0
-            assert time.monotonic() - asked < PATIENCE / 3
         assert result.status == "queued"
 
 
 def test_a_hangup_rolls_the_children_to_new_code_while_the_supervisor_stays(marks: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, "marks:app") as running:
-        slow = marks.nap.delay(1.5)
+        slow = marks.nap.delay(4)
         until(lambda: marks.read(tmp_path)["begin"], "the slow one began")
         code = (tmp_path / "marks.py").read_text()
         (tmp_path / "marks.py").write_text(code.replace('return "dozed"', 'return "dozed anew"'))
@@ -60,20 +58,22 @@ def test_new_code_that_cannot_be_loaded_leaves_the_old_one_running(marks: Module
 
 def test_two_workers_on_one_file_share_the_work_and_run_each_task_once(marks: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, "marks:app"), worker(tmp_path, "marks:app"):
-        results = marks.doze.map([0.001] * 500)
-        assert results.get(timeout=PATIENCE) == ["dozed"] * 500
+        sent, ends = 0, time.monotonic() + PATIENCE
+        while len(processes(tmp_path)) < 2:  # on a busy machine the first of them may be away for a while
+            assert time.monotonic() < ends, "one of them does nothing"
+            assert marks.doze.map([0.001] * 500).get(timeout=PATIENCE) == ["dozed"] * 500
+            sent += 500
     found = marks.read(tmp_path)
-    assert set(found["begin"].values()) == {1} and len(found["begin"]) == 500
-    assert len({line.split()[2] for line in (tmp_path / "marks.txt").read_text().splitlines()}) >= 2
+    assert set(found["begin"].values()) == {1} and len(found["begin"]) == sent
 
 
 def test_an_idle_worker_starts_a_delayed_task_when_it_is_due(marks: ModuleType, tmp_path: Path) -> None:
     with worker(tmp_path, "marks:app"):
         sent = time.time()
-        result = marks.doze.apply_async((0,), countdown=1)
+        result = marks.doze.apply_async((0,), countdown=5)
         assert result.status == "scheduled"
         assert result.get(timeout=PATIENCE) == "dozed"
-        assert time.time() - sent >= 1
+        assert time.time() - sent >= 5
 
 
 def test_a_running_task_is_cancelled_in_every_kind_of_pool(marks: ModuleType, tmp_path: Path) -> None:
@@ -91,6 +91,12 @@ def test_a_worker_without_work_uses_next_to_no_processor(marks: ModuleType, tmp_
         before, since = os.times(), processor_seconds(running.pid)
         until(lambda: os.times().elapsed - before.elapsed > 3, "three seconds passed")
         assert processor_seconds(running.pid) - since < 0.3
+
+
+def processes(folder: Path) -> set[str]:
+    """Where tasks have run."""
+    path = folder / "marks.txt"
+    return {line.split()[2] for line in path.read_text().splitlines()} if path.exists() else set()
 
 
 def processor_seconds(pid: int) -> float:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-PATIENCE = 30.0
+PATIENCE = 60.0
+"""Seconds that a test waits for what should come at once: a busy machine may stop for seconds anywhere."""
 
 
 def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
@@ -80,7 +81,7 @@ def worker(folder: Path, target: str, *options: str, **environment: str) -> Iter
         family = started.children()
         started.process.kill()
         started.process.wait(PATIENCE)
-        _, left = psutil.wait_procs(family, timeout=10)
+        _, left = psutil.wait_procs(family, timeout=PATIENCE)
         for process in left:
             process.kill()
         assert not left, f"children outlived their supervisor: {left}\n{started.said()}"
