@@ -13,8 +13,10 @@ from redis import Redis
 
 from polypool.brokers.open import open_engine
 from polypool.core.error import EngineFull, EngineUnreachable
+from polypool.core.measure import Tally
 from polypool.core.message import Delivery, Policy
 from polypool.core.outcome import Done
+from polypool.core.report import Heartbeat
 from tests.conformance.scene import LANE, PATIENCE, Scene, event, heartbeat, ids, message
 from tests.engines import redis
 from tests.engines.proxy import Proxy
@@ -185,6 +187,22 @@ async def test_two_workers_that_drain_one_lane_at_once_never_hold_the_same(real:
     assert one and two
     assert sorted(one + two) == sorted(sent)
     await other.broker.close()
+
+
+async def test_a_heartbeat_whose_answer_was_lost_is_added_up_once(real: Scene) -> None:
+    def beat(report: int, is_leaving: bool = False) -> Heartbeat:
+        tally = Tally("app.work", "threads", succeeded=1)
+        return heartbeat(lease=60.0, report=report, tallies=(tally,), is_leaving=is_leaving)
+
+    for report in (1, 1, 2, 2):
+        await real.engine.broker.beat(beat(report))
+    await real.engine.broker.beat(beat(3, is_leaving=True))
+    await real.engine.broker.beat(beat(3, is_leaving=True))
+    [tally] = await real.engine.inspector.tallies()
+    assert tally.succeeded == 3
+    await real.engine.broker.beat(heartbeat(started_at=2.0, report=1, tallies=(Tally("app.work", "threads", 1),)))
+    [tally] = await real.engine.inspector.tallies()
+    assert tally.succeeded == 4, "another run of the worker counts from the beginning"
 
 
 HOLDER = """

@@ -33,6 +33,8 @@ class Heartbeat(msgspec.Struct, frozen=True, array_like=True):
     """What was measured since the last heartbeat that arrived; the engine adds it up."""
     is_leaving: bool = False
     """The last one: the worker has settled all it held."""
+    report: int = 0
+    """Number of what `tallies` says, rising; the same again where an answer got lost, to be added up once. 0: none."""
 
 
 class Orders(msgspec.Struct, frozen=True):

@@ -14,6 +14,9 @@ class Book:
         self._unreported: dict[Key, Tally] = {}
         self._in_flight: dict[Key, Tally] = {}
         self._reported: dict[Key, Tally] = {}
+        self._number = 0
+        self.is_in_doubt = False
+        """Whether the last report may not have arrived."""
 
     def count(self, delivery: Delivery, pool: str, outcome: Outcome) -> None:
         """Enter how one run ended and what it took."""
@@ -44,22 +47,24 @@ class Book:
     def count_blocked(self, task: str, pool: str) -> None:
         self._tally(task, pool).blocked += 1
 
-    def take_unreported(self) -> tuple[Tally, ...]:
-        """What is new since the last call. Say afterwards whether the report arrived: `confirm` or `restore`."""
-        self._in_flight, self._unreported = self._unreported, {}
-        return tuple(self._in_flight.values())
+    def take_unreported(self) -> tuple[int, tuple[Tally, ...]]:
+        """A report of what is new since the last one, with its number; the same one again while it is not known whether
+        it arrived. Say afterwards what is known: `confirm` or `doubt`."""
+        if not self.is_in_doubt:
+            self._in_flight, self._unreported = self._unreported, {}
+            self._number += 1
+        return self._number, tuple(self._in_flight.values())
 
     def confirm(self) -> None:
         """The report arrived."""
         for key, tally in self._in_flight.items():
             _merge(self._reported, key, tally)
         self._in_flight = {}
+        self.is_in_doubt = False
 
-    def restore(self) -> None:
-        """The report did not arrive; the next one tells it again."""
-        for key, tally in self._in_flight.items():
-            _merge(self._unreported, key, tally)
-        self._in_flight = {}
+    def doubt(self) -> None:
+        """The report may have arrived or not."""
+        self.is_in_doubt = True
 
     def of_task(self, task: str) -> dict[str, Tally]:
         """Everything measured of one task here, by pool."""

@@ -35,12 +35,14 @@ class Keeper:
 
     async def beat(self, wait: float = 0.0, is_leaving: bool = False) -> Orders:
         """Send one heartbeat with what was measured since the last, and obey what comes back."""
-        tallies = self._book.take_unreported()
-        heartbeat = replace(self._heartbeat(), tallies=tallies, is_leaving=is_leaving)
+        if is_leaving and self._book.is_in_doubt:
+            await self.beat()  # the last one can carry only one report
+        report, tallies = self._book.take_unreported()
+        heartbeat = replace(self._heartbeat(), tallies=tallies, report=report, is_leaving=is_leaving)
         try:
             orders = await self._broker.beat(heartbeat, wait)
         except EngineError:
-            self._book.restore()
+            self._book.doubt()
             raise
         self._book.confirm()
         if orders.is_fenced:

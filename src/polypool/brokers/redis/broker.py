@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from polypool.brokers.redis import settle as settling
 from polypool.brokers.redis.bell import Bell
-from polypool.brokers.redis.gather import Gather
+from polypool.brokers.redis.gather import Gather, all_but
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import beat_words
 from polypool.brokers.redis.record import LENGTH, Ending, Words, delivery, header, lane_name
@@ -37,7 +37,8 @@ class RedisBroker:
         self._clock = clock
         self._puts = Gather(self._put)
         self._settles = Gather(self._settle)
-        self._takes = itertools.count(int.from_bytes(os.urandom(4), "big") << 20)
+        self.takes = itertools.count(int.from_bytes(os.urandom(4), "big") << 20)
+        """Their numbers, of which none is given twice."""
         self._unheard: dict[str, set[int]] = {}
         """Takes by worker whose answer reached nobody: what they brought is to be given back."""
         self._maybe_written: set[tuple[int, int]] = set()
@@ -63,12 +64,21 @@ class RedisBroker:
         pairs = list(zip(messages, encoded(messages, self.traits), strict=True))
         return await self._puts.add(pairs)
 
+    @property
+    def client(self) -> str:
+        """What this process is called in takes."""
+        return self._bell.channel
+
+    def words(self) -> Words:
+        """For messages that are put now."""
+        return Words(self._clock())
+
     async def _put(self, pairs: Sequence[tuple[Message, bytes]]) -> list[bool]:
-        words = Words(self._clock())
+        words = self.words()
         words.add(len(pairs))
         for message, body in pairs:
             words.add(*words.message(message, body))
-        return _all_but(await self._link.run("put", words.all()), len(pairs))
+        return all_but(await self._link.run("put", words.all()), len(pairs))
 
     async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> list[Delivery]:
         if limit <= 0 or not lanes:
@@ -78,7 +88,7 @@ class RedisBroker:
         while True:
             left = deadline - loop.time()
             if wait <= 0 or left <= 0:
-                taken = await self._take(next(self._takes), lanes, limit, worker, False)
+                taken = await self._take(next(self.takes), lanes, limit, worker, False)
                 return taken.named(taken.found)
             await self._bell.heard(max(left, self._timeout))
             if deliveries := await self._take_or_wait(lanes, limit, worker, deadline):
@@ -86,7 +96,7 @@ class RedisBroker:
 
     async def _take_or_wait(self, lanes: Sequence[Lane], limit: int, worker: str, deadline: float) -> list[Delivery]:
         """One try, and what is brought to it until another one may bring something."""
-        loop, number = asyncio.get_running_loop(), next(self._takes)
+        loop, number = asyncio.get_running_loop(), next(self.takes)
         brought = self._bell.expect(number)
         try:
             taken = await self._take(number, lanes, limit, worker, True)
@@ -96,33 +106,32 @@ class RedisBroker:
             try:
                 await asyncio.wait([brought], timeout=left if taken.pause is None else min(left, taken.pause))
             except asyncio.CancelledError:
-                self._unheard.setdefault(worker, set()).add(number)
-                self._give_back_soon(worker)
+                self.give_up(worker, number)
                 raise
             if brought.done() and (found := brought.result()) is not None:
                 return taken.named(found)
             # It still waits there: what is brought from now on would be lost.
             self._unheard.setdefault(worker, set()).add(number)
-            await self._give_back(worker)
+            await self.give_back(worker)
             return []
         finally:
             self._bell.forget(number)
 
     async def _take(self, number: int, lanes: Sequence[Lane], limit: int, worker: str, waits: bool) -> "_Taken":
         """Ask once. Whatever keeps its answer from being returned, what it brought is given back."""
-        await self._give_back(worker)
+        await self.give_back(worker)
         try:
             now, pause, numbers, *found = await self._link.run(
                 "take", [worker, self._bell.channel, number, limit, int(waits), *map(lane_name, lanes)]
             )
         except BaseException as error:
             if not isinstance(error, Exception) or isinstance(error, EngineUnreachable):
-                self._unheard.setdefault(worker, set()).add(number)
-                self._give_back_soon(worker)
+                self.give_up(worker, number)
             raise
         return _Taken(dict(zip(numbers, lanes, strict=False)), [now, *found], float(pause) if pause else None)
 
-    async def _give_back(self, worker: str) -> None:
+    async def give_back(self, worker: str) -> None:
+        """What was taken for this worker and reached nobody."""
         if numbers := list(self._unheard.get(worker, ())):
             await self._link.run("give_back", [worker, self._bell.channel, *sorted(numbers)])
             self._forget(worker, *numbers)
@@ -133,12 +142,14 @@ class RedisBroker:
         if not left:
             self._unheard.pop(worker, None)
 
-    def _give_back_soon(self, worker: str) -> None:
-        """Now if the server is there; otherwise before the next take, or by the end of the lease."""
+    def give_up(self, worker: str, number: int) -> None:
+        """What this take brought is given back: now if the server is there; otherwise before the next, or by the end of
+        the lease."""
+        self._unheard.setdefault(worker, set()).add(number)
 
         async def give_back() -> None:
             try:
-                await self._give_back(worker)
+                await self.give_back(worker)
             except EngineUnreachable:
                 return
 
@@ -152,7 +163,7 @@ class RedisBroker:
         name = heartbeat.worker
         if wait > 0 and not heartbeat.is_leaving:
             await self._bell.heard(self._timeout)
-        await self._give_back(name)
+        await self.give_back(name)
         ticket = self._bell.orders()
         fenced, *asked = await self._link.run("beat", beat_words(heartbeat, self._bell.channel))
         if fenced or heartbeat.is_leaving:
@@ -187,7 +198,7 @@ class RedisBroker:
             raise
         if self._maybe_written:
             self._maybe_written -= held
-        return _all_but(refused, len(settlements))
+        return all_but(refused, len(settlements))
 
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         if not ids:
@@ -231,11 +242,3 @@ class _Taken(NamedTuple):
         """The messages in an answer: the time, then id and record of each."""
         now = float(found[0])
         return [delivery(id, stored, now, self.lanes) for id, stored in zip(found[1::2], found[2::2], strict=True)]
-
-
-def _all_but(places: Sequence[int], count: int) -> list[bool]:
-    """True for each, except at these places, counted from 1."""
-    answer = [True] * count
-    for place in places:
-        answer[place - 1] = False
-    return answer

@@ -1,4 +1,4 @@
-"""The Redis engine: four ports around one connection for calls and one for bells."""
+"""The Redis engine: five ports around one connection for calls and one for bells."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from polypool.brokers.redis.bell import Bell
 from polypool.brokers.redis.broker import RedisBroker
 from polypool.brokers.redis.bus import RedisBus
+from polypool.brokers.redis.claims import RedisClaims
 from polypool.brokers.redis.dial import Dialer
 from polypool.brokers.redis.inspector import RedisInspector
 from polypool.brokers.redis.link import Link
@@ -26,6 +27,7 @@ class RedisEngine:
         bell = Bell(dialer, link.key(""))
         watch = Watch(bell)
         self.broker = RedisBroker(link, bell, options.timeout, clock)
+        self.claims = RedisClaims(link, self.broker)
         self.results = RedisResults(link, bell, watch, options.timeout)
         self.bus = RedisBus(link, bell, watch, options.timeout)
         self.inspector = RedisInspector(link)

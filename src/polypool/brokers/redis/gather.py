@@ -70,3 +70,11 @@ class Gather(Generic[Item]):
             if not future.done():
                 future.set_result(answer[at : at + len(more)])
             at += len(more)
+
+
+def all_but(places: Sequence[int], count: int) -> list[bool]:
+    """True for each, except at these places, counted from 1."""
+    answer = [True] * count
+    for place in places:
+        answer[place - 1] = False
+    return answer

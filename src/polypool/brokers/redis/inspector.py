@@ -6,7 +6,7 @@ import msgspec
 
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import tally_read
-from polypool.brokers.redis.record import DEAD, LETTERS, header, lane_named, view
+from polypool.brokers.redis.record import DEAD, LETTERS, PARKED, header, lane_named, view
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
 from polypool.core.message import Lane
@@ -52,7 +52,7 @@ class RedisInspector:
 
     async def act(self, action: Action, search: Search) -> int:
         is_dead = action == "requeue" or search.dead
-        letters = DEAD if is_dead else LETTERS[State.QUEUED] + LETTERS[State.SCHEDULED]
+        letters = DEAD if is_dead else LETTERS[State.QUEUED] + PARKED + LETTERS[State.SCHEDULED]
         ids = [view.id for _, view in await self._matching(search, letters)]
         acted = 0
         for start in range(0, len(ids), AT_ONCE):
@@ -90,8 +90,8 @@ def _letters(search: Search) -> str:
     if search.dead:
         return DEAD if search.state in (None, State.FAILED) else ""
     if search.state is None:
-        return "".join(LETTERS.values()) + DEAD
-    return LETTERS[search.state] + (DEAD if search.state == State.FAILED else "")
+        return "".join(LETTERS.values()) + PARKED + DEAD
+    return LETTERS[search.state] + {State.FAILED: DEAD, State.QUEUED: PARKED}.get(search.state, "")
 
 
 def _is_sought(seen: TaskView, search: Search) -> bool:

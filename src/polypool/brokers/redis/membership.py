@@ -14,7 +14,15 @@ def beat_words(heartbeat: Heartbeat, channel: str) -> list[Word]:
     """Without the time."""
     run = f"{heartbeat.host} {heartbeat.pid} {heartbeat.started_at!r}"
     kept = encode(msgspec.structs.replace(heartbeat, tallies=()))
-    words: list[Word] = [heartbeat.worker, run, kept, heartbeat.lease, channel, int(heartbeat.is_leaving)]
+    words: list[Word] = [
+        heartbeat.worker,
+        run,
+        kept,
+        heartbeat.lease,
+        channel,
+        int(heartbeat.is_leaving),
+        heartbeat.report,
+    ]
     for tally in heartbeat.tallies:
         fields = _fields(tally)
         words += (f"{tally.pool}:{tally.task}", len(fields) // 3, *fields)

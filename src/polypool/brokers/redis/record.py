@@ -31,7 +31,10 @@ LETTERS = {
     State.CANCELLED: "C",
 }
 DEAD = "D"
-_STATES = {letter.encode(): state for state, letter in LETTERS.items()} | {DEAD.encode(): State.FAILED}
+PARKED = "p"
+"""Queued, but carried by another engine."""
+_STATES = {letter.encode(): state for state, letter in LETTERS.items()}
+_STATES |= {DEAD.encode(): State.FAILED, PARKED.encode(): State.QUEUED}
 CANCELLED = 1
 
 

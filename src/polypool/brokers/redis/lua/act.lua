@@ -1,5 +1,5 @@
 -- Purpose: give dead letters their runs back, or delete dead letters and what waits.
--- Keys: task, wait, later, dead, watch. Arguments: now, "requeue" or "purge", 1 for dead letters or 0 for what waits, then ids.
+-- Keys: task, wait, later, carried, gone, dead, watch. Arguments: now, "requeue" or "purge", 1 for dead letters or 0 for what waits, then ids.
 -- Result: how many it was. Atomic, so that nothing is acted on that was taken or requeued meanwhile.
 local count = 0
 for at = 4, #ARGV do
@@ -9,7 +9,7 @@ for at = 4, #ARGV do
   if #head == HEADER then
     local state, flags, priority, lane, seq, token, _, _, _, _, ending = unpack_header(FORMAT, head)
     local is_wanted = state == 'D'
-    if ARGV[3] ~= '1' then is_wanted = WAITING[state] or false end
+    if ARGV[3] ~= '1' then is_wanted = WAITING[state] ~= nil end
     if is_wanted then
       count = count + 1
       if state == 'D' then call('ZREM', P .. 'dead', pack('>I8', seq) .. id) end
@@ -19,7 +19,8 @@ for at = 4, #ARGV do
         enqueue(id, lane, priority, seq, nil)
         call('SET', key, pack(FORMAT, 'q', flags, priority, lane, seq, token, 0, 0, now, 0, 0) .. body)
       else
-        if state ~= 'D' then call('ZREM', P .. (state == 'q' and 'wait:' or 'later:') .. lane, id) end
+        if state ~= 'D' then call('ZREM', P .. WAITING[state] .. lane, id) end
+        remember(id, flags)
         forget(id, flags)
         if has(flags, WATCHED) then news(id) end
       end

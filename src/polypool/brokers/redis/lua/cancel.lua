@@ -1,5 +1,5 @@
 -- Purpose: end what waits as cancelled; ask the holder of what runs.
--- Keys: task, wait, later, asked, worker, ended, watch. Arguments: now, then for each message: id, seconds to keep its ending, ending.
+-- Keys: task, wait, later, carried, gone, asked, worker, ended, watch. Arguments: now, then for each message: id, seconds to keep its ending, ending.
 -- Result: 1 or 0 for each (0: it had ended or is unknown).
 -- Atomic, so that a message which is taken at the same moment is either ended or its holder asked.
 local accepted, listed = {}, {}
@@ -10,7 +10,8 @@ for at = 2, #ARGV, 3 do
   if #head == HEADER then
     local state, flags, _, lane, _, _, _, worker = unpack_header(FORMAT, head)
     if WAITING[state] then
-      call('ZREM', P .. (state == 'q' and 'wait:' or 'later:') .. lane, id)
+      call('ZREM', P .. WAITING[state] .. lane, id)
+      remember(id, flags)
       finish(id, head, 'C', keeping(tonumber(ARGV[at + 1])), ARGV[at + 2], listed)
       is_accepted = 1
     elseif state == 'r' then

@@ -1,5 +1,5 @@
 -- Purpose: the ids that a search of people has to look at.
--- Keys: dead, ended, lanes, wait, later, held, known. Arguments: now, which: letters of q s r S F C D, then "pool:queue" of lanes to look in, or none for all.
+-- Keys: dead, ended, lanes, wait, carried, later, held, known. Arguments: now, which: letters of q p s r S F C D, then "pool:queue" of lanes to look in, or none for all.
 -- Result: ids, or place (8 bytes) and id for those that ended; those of the endings newest first. Reads only.
 local answer, wanted = {}, ARGV[2]
 local function extend(members) for at = 1, #members do answer[#answer + 1] = members[at] end end
@@ -11,6 +11,7 @@ else
 end
 for _, lane in ipairs(lanes) do
   if string.find(wanted, 'q', 1, true) then extend(call('ZRANGE', P .. 'wait:' .. lane, 0, -1)) end
+  if string.find(wanted, 'p', 1, true) then extend(call('ZRANGE', P .. 'carried:' .. lane, 0, -1)) end
   if string.find(wanted, 's', 1, true) then extend(call('ZRANGE', P .. 'later:' .. lane, 0, -1)) end
 end
 if string.find(wanted, 'r', 1, true) then

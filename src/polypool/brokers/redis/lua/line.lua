@@ -54,7 +54,9 @@ local function read_fronts(at)
   local fronts = {}
   for place = 1, tonumber(ARGV[at]) do
     local lane, priority = lane_number(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    fronts[place] = { lane = lane, priority = priority, bytes = pack('>BhI4', 0, priority, lane) }
+    fronts[place] = {
+      lane = lane, priority = priority, bytes = pack('>BhI4', 0, priority, lane), carried = pack('>BhI4', HAS_COPIES, priority, lane),
+    }
     at = at + 2
   end
   return fronts, at + 1
@@ -95,32 +97,44 @@ local function append(lines, lane, score, id)
   words[#words + 1] = id
 end
 
+-- Park what another engine carries, until somebody confirms that or the guard runs out. `words`: scores and ids in turn.
+local function set_aside(lane, guard, words)
+  spread('ZADD', P .. 'carried:' .. lane, words)
+  -- Whoever waits looks again at the end of the first lease, at the latest of its own: then it learns of guards that last longer.
+  local last = tonumber(call('ZRANGE', P .. 'leases', -1, -1, 'WITHSCORES')[2])
+  if last and last > guard then wake(lane) end
+end
+
 -- Accept `count` messages. Arguments from `at`, for each: id, place of its front, due or empty, and its record from the header's due time
--- on. Returns the places of those whose id was known, and where the arguments go on.
-local function add_all(fronts, at, count)
+-- on. `guard`: another engine carries them, but for what is due later. Returns the places of those whose id was known, and where the arguments go on.
+local function add_all(fronts, at, count, guard)
   local seq = call('INCRBY', P .. 'seq', count) - count
-  local refused, waiting, later = {}, {}, {}
+  local refused, waiting, later, carried = {}, {}, {}, {}
   for place = 1, count do
     local id, front, due = ARGV[at], fronts[tonumber(ARGV[at + 1])], ARGV[at + 2]
     seq = seq + 1
     local is_later = due ~= '' and tonumber(due) > now
-    local record = (is_later and 's' or 'q') .. front.bytes .. pack('>I8', seq) .. NO_RUNS .. ARGV[at + 3]
+    local is_carried = guard and not is_later
+    local bytes = is_carried and front.carried or front.bytes
+    local record = (is_later and 's' or is_carried and 'p' or 'q') .. bytes .. pack('>I8', seq) .. NO_RUNS .. ARGV[at + 3]
     if not write_new(id, record) then
       refused[#refused + 1] = place
     elseif is_later then
       append(later, front.lane, due, id)
+    elseif is_carried then
+      append(carried, front.lane, guard, id)
     else
       append(waiting, front.lane, score(front.priority, seq), id)
     end
     at = at + 4
   end
   line_up(waiting, later)
+  for lane, words in pairs(carried) do set_aside(lane, guard, words) end
   return refused, at
 end
 
--- Messages whose delay has ended stand in line, in their old places.
-local function promote(lane)
-  local later = P .. 'later:' .. lane
+-- Messages whose time has come stand in line, in their old places.
+local function promote_from(later, lane)
   local ids = call('ZRANGEBYSCORE', later, '-inf', now, 'LIMIT', 0, 1000)
   for _, id in ipairs(ids) do
     call('ZREM', later, id)
@@ -132,6 +146,12 @@ local function promote(lane)
       call('ZADD', P .. 'wait:' .. lane, score(priority, seq), id)
     end
   end
+end
+
+-- Those whose delay has ended, and those that nobody confirmed to be carried.
+local function promote(lane)
+  promote_from(P .. 'later:' .. lane, lane)
+  promote_from(P .. 'carried:' .. lane, lane)
 end
 
 -- Let a worker go of some of what it holds; `uncounted`: as if it had never been taken.

@@ -2,6 +2,8 @@
 -- Keys: KEYS[1] is the prefix "{name}:"; all others begin with it, so they share one slot of a cluster.
 --   task:<id>        string: header (48 bytes), then ending, then body; expires by itself once it ended
 --   wait:<lane>      sorted set of ids, by priority and place in the line;  later:<lane>: by due time
+--   carried:<lane>   sorted set of what is parked because another engine carries it, by the time at which it goes to its lane; once somebody
+--                    confirmed that: by CONFIRMED and place in the line;  gone:<id>: cancelled or purged though copies may still come
 --   held:<worker>    hash id → number of the take that brought it;  asked:<worker>: set, to be cancelled
 --   lanes            hash "pool:queue" → number;  running: hash lane → how many run
 --   names            hash worker's name → number;  worker:<number>: hash;  leases: sorted set;  known: sorted set
@@ -18,13 +20,14 @@ local HEADER, FORMAT = 48, '>c1BhI4I8I4I4I4ddI4'
 -- state, flags, priority, lane, seq, token, deliveries, worker, due, keep until, length of the ending. Verbs that run for every task
 -- cut it into strings by these places, which costs less than reading its numbers: seq and token stand together as the fence.
 local FENCE_FROM, FENCE_TO, DUE_FROM, DUE_TO = 9, 20, 29, 36
-local CANCELLED, WATCHED, STREAMED = 1, 2, 4
+local CANCELLED, WATCHED, STREAMED, HAS_COPIES = 1, 2, 4, 8
 local PLACES, TOP = 17592186044416, 100
 local LISTED = 10000
+local CONFIRMED, DAY = 1e13, 86400
 -- What is brought to a waiting take, or with news, in one message of the server: so few, each so short. More than that is asked for.
 local PUSHED, CARRIED = 8, 8192
 local NO_RUNS, NOBODY = string.rep('\0', 12), string.rep('\0', 4)
-local WAITING = { q = true, s = true }
+local WAITING = { q = 'wait:', s = 'later:', p = 'carried:' }
 local FINAL = { S = true, F = true, C = true, D = true }
 local pack, unpack_header = struct.pack, struct.unpack
 local now = tonumber(ARGV[1])
@@ -79,6 +82,11 @@ end
 local function forget(id, flags)
   call('DEL', P .. 'task:' .. id)
   if has(flags, STREAMED) then call('DEL', P .. 'events:' .. id, P .. 'trimmed:' .. id) end
+end
+
+-- A message ends or is deleted while it waits: a copy of it that another engine carries is not to run, whenever it comes.
+local function remember(id, flags)
+  if has(flags, HAS_COPIES) then call('SET', P .. 'gone:' .. id, now + DAY, 'EX', DAY) end
 end
 
 -- For people: lists of the latest endings, bounded, and cleaned of what is no longer kept.

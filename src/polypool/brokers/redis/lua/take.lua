@@ -1,5 +1,5 @@
 -- Purpose: lease the first due messages of some lanes to a living worker, what dead workers held included.
--- Keys: task, wait, later, held, asked, leases, hungry, parked. Arguments: now, worker's name, the client's name, the number of this take, limit,
+-- Keys: task, wait, later, carried, held, asked, leases, hungry, parked. Arguments: now, worker's name, the client's name, the number of this take, limit,
 -- 1 to be brought what comes where there is nothing now (to the channel that the client is named after), then the lanes in the order in which they
 -- are emptied.
 -- Result: now, seconds until another try may bring something (or empty), the lanes' numbers, then id and record (as it was before) of each.
@@ -31,8 +31,10 @@ if #answer == 3 and waits then
   local first = tonumber(call('ZRANGE', P .. 'leases', 0, 0, 'WITHSCORES')[2])
   park(ARGV[3], ARGV[4], worker, limit, numbers)
   for _, lane in ipairs(numbers) do
-    local due = tonumber(call('ZRANGE', P .. 'later:' .. lane, 0, 0, 'WITHSCORES')[2])
-    if due and due < first then first = due end
+    for _, kind in ipairs({ 'later:', 'carried:' }) do
+      local due = tonumber(call('ZRANGE', P .. kind .. lane, 0, 0, 'WITHSCORES')[2])
+      if due and due < first then first = due end
+    end
   end
   answer[2] = string.format('%.6f', math.max(first - now, 0))
 end

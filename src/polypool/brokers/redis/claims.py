@@ -1,0 +1,108 @@
+"""The Claims port over Redis."""
+
+from collections.abc import Sequence
+from itertools import repeat
+
+from polypool.brokers.redis.broker import RedisBroker
+from polypool.brokers.redis.gather import Gather, all_but
+from polypool.brokers.redis.link import Link
+from polypool.brokers.redis.record import delivery, fence, header
+from polypool.brokers.redis.wire import Word
+from polypool.brokers.stored import encoded
+from polypool.core.message import Delivery, Message
+
+AT_ONCE = 500
+"""Messages a claim, so that no Lua call keeps the server from others for long."""
+
+Confirmed = tuple[str, int | None]
+
+
+class RedisClaims:
+    """State for an engine that only carries messages."""
+
+    def __init__(self, link: Link, broker: RedisBroker) -> None:
+        self._link = link
+        self._broker = broker
+        self._enrolls: dict[float, Gather[tuple[Message, bytes]]] = {}
+        """By the seconds within which they are to be confirmed."""
+        self._confirms: Gather[Confirmed] = Gather(self._confirm)
+
+    async def enroll(self, messages: Sequence[Message], confirm_within: float) -> list[bool]:
+        if not messages:
+            return []
+        if confirm_within not in self._enrolls:
+            self._enrolls[confirm_within] = Gather(lambda pairs: self._enroll(pairs, confirm_within))
+        pairs = list(zip(messages, encoded(messages, self._broker.traits), strict=True))
+        return await self._enrolls[confirm_within].add(pairs)
+
+    async def _enroll(self, pairs: Sequence[tuple[Message, bytes]], confirm_within: float) -> list[bool]:
+        words = self._broker.words()
+        words.add(len(pairs))
+        for message, body in pairs:
+            words.add(*words.message(message, body))
+        return all_but(await self._link.run("enroll", [confirm_within, *words.all()]), len(pairs))
+
+    async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> list[bool]:
+        if not deliveries:
+            return []
+        words: list[Word] = [confirm_within]
+        for one in deliveries:
+            words += (one.id, fence(one))
+        return all_but(await self._link.run("hand_over", words), len(deliveries))
+
+    async def confirm(self, ids: Sequence[str], tokens: Sequence[int] | None = None) -> None:
+        if ids:
+            given = zip(ids, repeat(None) if tokens is None else tokens, strict=tokens is not None)
+            await self._confirms.add(list(given))
+
+    async def _confirm(self, given: Sequence[Confirmed]) -> list[bool]:
+        words: list[Word] = []
+        for id, token in given:
+            words += (id, "" if token is None else token)
+        await self._link.run("confirm", words)
+        return [True] * len(given)
+
+    async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
+        claimed: list[Delivery | None] = []
+        if not messages:
+            return claimed
+        await self._broker.give_back(worker)
+        number = next(self._broker.takes)
+        try:
+            for start in range(0, len(messages), AT_ONCE):
+                claimed += await self._claim(messages[start : start + AT_ONCE], worker, number)
+        except BaseException:
+            # Whoever asked is not told of what it was to get: that waits again.
+            self._broker.give_up(worker, number)
+            raise
+        return claimed
+
+    async def _claim(self, messages: Sequence[Message], worker: str, number: int) -> list[Delivery | None]:
+        claimed, unknown = await self._try(messages, worker, number)
+        if unknown:
+            # The other engine kept what this one lost. Whoever takes it from its lane in between has it.
+            lost = [messages[place] for place in unknown]
+            await self._broker.put(lost)
+            again, _ = await self._try(lost, worker, number)
+            for place, one in zip(unknown, again, strict=True):
+                claimed[place] = one
+        return claimed
+
+    async def _try(
+        self, messages: Sequence[Message], worker: str, number: int
+    ) -> tuple[list[Delivery | None], list[int]]:
+        """What could be claimed, and the places of what is unknown."""
+        ids = [message.id for message in messages]
+        now, unknown, *found = await self._link.run("claim", [worker, self._broker.client, number, *ids])
+        claimed: list[Delivery | None] = [None] * len(ids)
+        for place, stored in zip(found[::2], found[1::2], strict=True):
+            message = messages[place - 1]
+            # The lane is for the label of a body that cannot be decoded.
+            lanes = {header(stored).lane: message.lane}
+            claimed[place - 1] = delivery(message.id.encode(), stored, float(now), lanes)
+        return claimed, [place - 1 for place in unknown]
+
+    async def finish(self) -> None:
+        """Let everything under way be written."""
+        for gather in (*self._enrolls.values(), self._confirms):
+            await gather.finish()
