@@ -36,9 +36,9 @@ def measure(extent: Extent) -> list[Reading]:
 def recovery(here: Ground) -> float:
     """Once."""
     with tempfile.TemporaryDirectory(prefix="polypool-recovery-") as folder:
-        fleet = Fleet(Path(folder), LEASE_S, [Post(0, here.url), Post(1, here.url)])
+        fleet = Fleet(Path(folder), LEASE_S, [Post(0, here.url), Post(1, here.url)], here.backend)
         fleet.history.mkdir()
-        app = Polypool("recovery", broker=here.url)
+        app = Polypool("recovery", broker=here.url, backend=here.backend)
         naps = app.task(name="naps")(chaos_app.tasks["naps"].function)
         try:
             for post in fleet.posts:

@@ -72,7 +72,7 @@ class Field:
         self._ground, self._plan, self._say = ground, plan, say
         self._dice = random.Random(plan.seed)
         self._folder = folder
-        self._fleet = Fleet(folder, plan.lease, [])
+        self._fleet = Fleet(folder, plan.lease, [], ground.backend)
         self._fleet.history.mkdir()
         self._due: list[asyncio.Task[None]] = []
         self._failures: list[str] = []
@@ -82,7 +82,7 @@ class Field:
         at = time.time()
         async with AsyncExitStack() as around:
             around.callback(self._fleet.stop)
-            look = open_engine(self._ground.url)
+            look = open_engine(self._ground.url, backend=self._ground.backend)
             await look.broker.open()
             around.push_async_callback(look.broker.close)
             proxies = await self._proxies(around)
@@ -100,9 +100,8 @@ class Field:
         case = Case(read(self._fleet.history), fences, self._plan.lease, self._ground.excuses_outages)
         verdict = judge(case, records, left)
         verdict.violations += self._failures
-        return Outcome(
-            self._ground.name, self._plan, time.time() - at, verdict, refused, len(fences), str(self._folder)
-        )
+        counts = refused, len(fences), case.lost_by_themselves()
+        return Outcome(self._ground.name, self._plan, time.time() - at, verdict, *counts, str(self._folder))
 
     async def _proxies(self, around: AsyncExitStack) -> list[Proxy]:
         if self._ground.port is None:
@@ -242,7 +241,7 @@ class Field:
             if view.holds
         }
         await look.inspector.act("purge", Search(dead=True))
-        later = open_engine(self._ground.url, clock=lambda: time.time() + FUTURE_S)
+        later = open_engine(self._ground.url, backend=self._ground.backend, clock=lambda: time.time() + FUTURE_S)
         await later.broker.open()
         sweeper = Heartbeat("sweeper", "here", os.getpid(), time.time(), lease=60.0)
         deadline = time.time() + EMPTY_WITHIN_S

@@ -65,6 +65,7 @@ class Fleet:
     folder: Path
     lease_s: float
     posts: list[Post]
+    backend: str | None = None
     producers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     _started: list[WorkerProcess] = field(default_factory=list)
 
@@ -108,8 +109,10 @@ class Fleet:
 
     def _environment(self, source: Path, url: str) -> dict[str, str]:
         paths = [str(source), str(ROOT)]
+        beside = {"POLYPOOL_BACKEND": self.backend} if self.backend is not None else {}
         return {
             **os.environ,
+            **beside,
             BROKER: url,
             SOURCE: str(source),
             FOLDER: str(self.history),

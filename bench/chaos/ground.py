@@ -16,7 +16,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from bench.reading import CannotMeasure
-from tests.engines import postgres, redis
+from tests.engines import postgres, rabbitmq, redis
 
 PREVIOUS = "d3827bc"
 """The commit that stands for the previous release until there is one: what all engines write was complete by then, and
@@ -36,6 +36,8 @@ class Ground(Protocol):
 
     name: str
     url: str
+    backend: str | None
+    """The engine beside one that only carries messages."""
     excuses_outages: bool
     """Whether leases end while it is away. They do not where a server is, which knows when it came back."""
 
@@ -62,6 +64,7 @@ class SqliteGround:
     """A file. It has no server to stop; somebody else holds its lock instead."""
 
     name = "sqlite"
+    backend = None
     excuses_outages = True
     port = None
 
@@ -96,6 +99,7 @@ class RedisGround:
     """A server that writes down each command before it answers; or one that runs already, which is left alone."""
 
     name = "redis"
+    backend = None
     excuses_outages = False
 
     def __init__(self, server: redis.Server | None, url: str) -> None:
@@ -136,10 +140,42 @@ class RedisGround:
         return name in REDIS_STAYS or name.startswith(("tally:", "hungry:"))
 
 
+class RabbitGround:
+    """A node of RabbitMQ with a private Redis beside it; each of them goes away by itself."""
+
+    name = "rabbitmq"
+    excuses_outages = False
+
+    def __init__(self, server: rabbitmq.Server, behind: RedisGround) -> None:
+        self._server = server
+        self._behind = behind
+        self.url, self.port = server.url, server.port
+        self.backend = behind.url
+        backends = {f"backend {how}": away for how, away in behind.outages.items()}
+        self.outages: Mapping[str, Outage] = {"kill": self._kill, "stop": self._stop, **backends}
+
+    async def _kill(self, seconds: float) -> None:
+        await self._away(signal.SIGKILL, seconds)
+
+    async def _stop(self, seconds: float) -> None:
+        await self._away(signal.SIGTERM, seconds)
+
+    async def _away(self, how: signal.Signals, seconds: float) -> None:
+        await asyncio.to_thread(self._server.stop, how)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(self._server.start)
+
+    def left(self) -> dict[str, int]:
+        told = self._server.control("list_queues", "name", "messages", "--no-table-headers").splitlines()
+        counts = {f"queue {name}": int(count) for name, _, count in (line.rpartition("\t") for line in told)}
+        return {name: count for name, count in counts.items() if count} | self._behind.left()
+
+
 class PostgresGround:
     """A server with a schema of the run's own."""
 
     name = "postgres"
+    backend = None
     excuses_outages = False
 
     def __init__(self, server: postgres.Server | None, url: str) -> None:
@@ -192,6 +228,18 @@ def redis_ground(url: str | None) -> Iterator[Ground]:
 
 
 @contextmanager
+def rabbit_ground(url: str | None) -> Iterator[Ground]:
+    if url is not None:
+        raise CannotMeasure("chaos on RabbitMQ needs a node of its own; say rabbitmq instead of a URL")
+    with ExitStack() as closing_last:
+        behind = redis.Server("--appendonly", "yes", "--appendfsync", "always")
+        closing_last.callback(behind.remove)
+        server = rabbitmq.Server()
+        closing_last.callback(server.remove)
+        yield RabbitGround(server, RedisGround(behind, f"{behind.url}?prefix=chaos"))
+
+
+@contextmanager
 def postgres_ground(url: str | None) -> Iterator[Ground]:
     with ExitStack() as closing_last:
         server = closing_last.enter_context(postgres.private_server()) if url is None else None
@@ -205,6 +253,7 @@ GROUNDS: Mapping[str, Callable[[str | None], AbstractContextManager[Ground]]] = 
     "sqlite": sqlite_ground,
     "redis": redis_ground,
     "postgres": postgres_ground,
+    "rabbitmq": rabbit_ground,
 }
 """By scheme: makes the engine, or uses the one that a URL names."""
 
@@ -212,7 +261,7 @@ GROUNDS: Mapping[str, Callable[[str | None], AbstractContextManager[Ground]]] = 
 def ground(engine: str) -> AbstractContextManager[Ground]:
     """For a name (`redis`: a private server) or a URL."""
     scheme, _, rest = engine.partition("://")
-    name = {"postgresql": "postgres", "rediss": "redis"}.get(scheme, scheme)
+    name = {"postgresql": "postgres", "rediss": "redis", "amqp": "rabbitmq"}.get(scheme, scheme)
     if name not in GROUNDS:
         raise CannotMeasure(f"no engine is called {engine!r}; there are {', '.join(GROUNDS)}, and their URLs")
     return GROUNDS[name](engine if rest else None)
