@@ -3,12 +3,12 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 from polypool.brokers.redis import settle as settling
 from polypool.brokers.redis.bell import Bell
-from polypool.brokers.redis.gather import Gather, all_but
+from polypool.brokers.redis.gather import Gather, Item, all_but
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import beat_words
 from polypool.brokers.redis.record import LENGTH, Ending, Words, delivery, header, lane_name
@@ -35,8 +35,9 @@ class RedisBroker:
         self._bell = bell
         self._timeout = timeout
         self._clock = clock
-        self._puts = Gather(self._put)
-        self._settles = Gather(self._settle)
+        self._gathers: list[Gather[Any]] = []
+        self._puts = self.gather(self._put)
+        self._settles = self.gather(self._settle)
         self.takes = itertools.count(int.from_bytes(os.urandom(4), "big") << 20)
         """Their numbers, of which none is given twice."""
         self._unheard: dict[str, set[int]] = {}
@@ -51,12 +52,17 @@ class RedisBroker:
 
     async def close(self) -> None:
         """Let what is under way finish."""
-        await self._puts.finish()
-        await self._settles.finish()
+        for gather in self._gathers:
+            await gather.finish()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._timeout)
         await self._bell.close()
         self._link.close()
+
+    def gather(self, write: Callable[[Sequence[Item]], Awaitable[Sequence[bool]]]) -> Gather[Item]:
+        """A kind of write that `close` lets finish."""
+        self._gathers.append(made := Gather(write))
+        return made
 
     async def put(self, messages: Sequence[Message]) -> list[bool]:
         if not messages:

@@ -25,13 +25,13 @@ class RedisClaims:
         self._broker = broker
         self._enrolls: dict[float, Gather[tuple[Message, bytes]]] = {}
         """By the seconds within which they are to be confirmed."""
-        self._confirms: Gather[Confirmed] = Gather(self._confirm)
+        self._confirms = broker.gather(self._confirm)
 
     async def enroll(self, messages: Sequence[Message], confirm_within: float) -> list[bool]:
         if not messages:
             return []
         if confirm_within not in self._enrolls:
-            self._enrolls[confirm_within] = Gather(lambda pairs: self._enroll(pairs, confirm_within))
+            self._enrolls[confirm_within] = self._broker.gather(lambda pairs: self._enroll(pairs, confirm_within))
         pairs = list(zip(messages, encoded(messages, self._broker.traits), strict=True))
         return await self._enrolls[confirm_within].add(pairs)
 
@@ -101,8 +101,3 @@ class RedisClaims:
             lanes = {header(stored).lane: message.lane}
             claimed[place - 1] = delivery(message.id.encode(), stored, float(now), lanes)
         return claimed, [place - 1 for place in unknown]
-
-    async def finish(self) -> None:
-        """Let everything under way be written."""
-        for gather in (*self._enrolls.values(), self._confirms):
-            await gather.finish()
