@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,11 @@ from redis import Redis
 
 from polypool.brokers.open import open_engine
 from polypool.core.error import EngineFull, EngineUnreachable
+from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
 from polypool.core.message import Delivery, Policy
 from polypool.core.outcome import Done
-from polypool.core.report import Heartbeat
+from polypool.core.report import Heartbeat, Search
 from tests.conformance.scene import LANE, PATIENCE, Scene, event, heartbeat, ids, message
 from tests.engines import redis
 from tests.engines.proxy import Proxy
@@ -418,3 +419,27 @@ def _is_up(*nodes: object) -> bool:
 
 def _text(answer: object) -> str:
     return answer.decode() if isinstance(answer, bytes) else "\n".join(f"{k}:{v}" for k, v in dict(answer).items())  # type: ignore[call-overload]
+
+
+async def test_a_look_through_many_messages_lets_workers_take_in_between(real: Scene) -> None:
+    count, page = 20_000, 500
+    await real.join(lease=60.0)
+    names = [f"t{n}" for n in range(count)]
+    await real.engine.broker.put(
+        [message(id, task="app.rare" if n % 1000 == 7 else "app.work") for n, id in enumerate(names)]
+    )
+    taken = list[str]()
+
+    async def beside(look: Awaitable[object]) -> object:
+        looking, before = asyncio.ensure_future(look), len(taken)
+        while not looking.done():
+            taken.extend(ids(await real.take(1)))
+        assert len(taken) - before > count / page / 2, "each page is a call of its own"
+        return looking.result()
+
+    found = await beside(real.engine.inspector.find(Search(limit=10)))
+    assert ids(found) == names[:-11:-1]
+    found = await beside(real.engine.inspector.find(Search(task="app.rare", state=State.QUEUED, limit=1000)))
+    assert [id for id in ids(found) if id not in taken] == [id for id in names[-993::-1000] if id not in taken]
+    purged = await beside(real.engine.inspector.act("purge", Search()))
+    assert purged == count - len(taken), "none was passed over, though the line moved meanwhile"

@@ -1,12 +1,14 @@
 """The Inspector port over Redis."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import AsyncIterator
 
 import msgspec
 
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import tally_read
-from polypool.brokers.redis.record import DEAD, LETTERS, PARKED, header, lane_named, view
+from polypool.brokers.redis.record import BEGINNING, DEAD, LETTERS, PARKED, header, lane_named, record, view
+from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
 from polypool.core.message import Lane
@@ -14,6 +16,9 @@ from polypool.core.report import Action, Heartbeat, LaneCount, Search, TaskView,
 
 AT_ONCE = 500
 """Messages a call, so that workers get their turn."""
+WHOLE_AT_ONCE = 50
+"""Whole messages a call: each may be of many megabytes."""
+_IN_LANES = LETTERS[State.QUEUED] + PARKED + LETTERS[State.SCHEDULED]
 
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
 
@@ -46,39 +51,75 @@ class RedisInspector:
         return sorted(tallies, key=lambda tally: (tally.task, tally.pool))
 
     async def find(self, search: Search) -> list[TaskView]:
-        found = await self._matching(search, _letters(search))
-        found.sort(key=lambda pair: -pair[0])
-        return [view for _, view in found[: search.limit]]
+        letters, lanes = _letters(search), await self._lanes()
+        matching = [pair async for pair in self._matching(search, letters, lanes)]
+        newest = [id for _, id in heapq.nlargest(search.limit, matching)]
+        workers = {int(row[0]): _heartbeat.decode(row[1]).worker for row in await self._workers()}
+        views = []
+        for start in range(0, len(newest), WHOLE_AT_ONCE):
+            some = newest[start : start + WHOLE_AT_ONCE]
+            for id, stored in zip(some, await self._link.run("look", some), strict=True):
+                if stored is not None and header(stored).letter.decode() in letters:
+                    views.append(view(id, stored, lanes, workers))
+        return views
 
     async def act(self, action: Action, search: Search) -> int:
         is_dead = action == "requeue" or search.dead
-        letters = DEAD if is_dead else LETTERS[State.QUEUED] + PARKED + LETTERS[State.SCHEDULED]
-        ids = [view.id for _, view in await self._matching(search, letters)]
+        letters = DEAD if is_dead else _IN_LANES
+        # All are found before the first is acted on: a list that shrinks meanwhile would be walked with gaps.
+        ids = [id async for _, id in self._matching(search, letters, await self._lanes())]
         acted = 0
         for start in range(0, len(ids), AT_ONCE):
             acted += await self._link.run("act", [action, int(is_dead), *ids[start : start + AT_ONCE]])
         return acted
 
-    async def _matching(self, search: Search, letters: str) -> list[tuple[int, TaskView]]:
-        """Place in the line and view of each message in these states that is sought."""
-        ids: Sequence[str]
+    async def _matching(self, search: Search, letters: str, lanes: dict[int, Lane]) -> AsyncIterator[tuple[int, str]]:
+        """Place in the line and id of each message in these states that is sought. Reads beginnings only."""
+        seen = set[str]()
+        async for page in self._pages(search, letters, lanes):
+            ids = [id for id in page if id not in seen]
+            seen.update(ids)
+            if not ids:
+                continue
+            for id, stored in zip(ids, await self._link.run("read", ["", BEGINNING, *ids]), strict=True):
+                if stored is None:
+                    continue
+                head = header(stored)
+                if head.letter.decode() in letters and _is_sought(record(id, stored), lanes.get(head.lane), search):
+                    yield head.seq, id
+
+    async def _pages(self, search: Search, letters: str, lanes: dict[int, Lane]) -> AsyncIterator[list[str]]:
+        """Ids that may be sought, so many a call that workers get their turn."""
         if search.ids is not None:
             ids = list(dict.fromkeys(search.ids))
-        else:
-            ids = [id.decode() for id in await self._link.run("ids", [letters])]
+            for start in range(0, len(ids), AT_ONCE):
+                yield ids[start : start + AT_ONCE]
+            return
+        numbers = [number for number, lane in lanes.items() if search.queue is None or lane.queue == search.queue]
+        for letter in letters:
+            shelves: list[int | str] = [""]
+            if letter in _IN_LANES:
+                shelves = [*numbers]
+            elif letter == LETTERS[State.RUNNING]:
+                shelves = [int(row[0]) for row in await self._workers()]
+            for shelf in shelves:
+                async for page in self._shelf(letter, shelf):
+                    yield page
+
+    async def _shelf(self, letter: str, shelf: int | str) -> AsyncIterator[list[str]]:
+        last = -1
+        while True:
+            found = await self._link.run("ids", [letter, shelf, last - AT_ONCE + 1, last])
+            ids = [id.decode() for id in found]
+            for start in range(0, len(ids), AT_ONCE):
+                yield ids[start : start + AT_ONCE]
+            if len(ids) != AT_ONCE or letter == LETTERS[State.RUNNING]:
+                return
+            last -= AT_ONCE
+
+    async def _lanes(self) -> dict[int, Lane]:
         rows = await self._link.run("lanes", [])
-        lanes: dict[int, Lane] = {rows[at + 1]: lane_named(rows[at]) for at in range(0, len(rows), 6)}
-        workers = {int(row[0]): _heartbeat.decode(row[1]).worker for row in await self._workers()}
-        matching = []
-        for start in range(0, len(ids), AT_ONCE):
-            some = ids[start : start + AT_ONCE]
-            for id, stored in zip(some, await self._link.run("look", some), strict=True):
-                if stored is None or header(stored).letter.decode() not in letters:
-                    continue
-                seen = view(id, stored, lanes, workers)
-                if _is_sought(seen, search):
-                    matching.append((header(stored).seq, seen))
-        return matching
+        return {rows[at + 1]: lane_named(rows[at]) for at in range(0, len(rows), 6)}
 
     async def _workers(self) -> list[tuple[bytes, bytes, bytes, int, int]]:
         rows = await self._link.run("workers", [])
@@ -94,9 +135,9 @@ def _letters(search: Search) -> str:
     return LETTERS[search.state] + {State.FAILED: DEAD, State.QUEUED: PARKED}.get(search.state, "")
 
 
-def _is_sought(seen: TaskView, search: Search) -> bool:
+def _is_sought(known: Record, lane: Lane | None, search: Search) -> bool:
     return (
-        (search.queue is None or seen.queue == search.queue)
-        and (search.task is None or seen.task == search.task)
-        and (search.state is None or seen.state is search.state)
+        (search.queue is None or (lane is not None and lane.queue == search.queue))
+        and (search.task is None or known.task == search.task)
+        and (search.state is None or known.state is search.state)
     )
