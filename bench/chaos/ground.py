@@ -25,7 +25,7 @@ its workers survive what the chaos does to them."""
 Outage = Callable[[float], Awaitable[None]]
 """Takes the engine away for so many seconds; returns when it is back."""
 
-REDIS_STAYS = frozenset({"lanes", "layout", "seq", "workers", "tallies"})
+REDIS_STAYS = frozenset({"lanes", "layout", "seq", "served", "workers", "tallies"})
 """Keys that are there once for good. Beside them: tally:* by task, and hungry:* with who listened, until work comes."""
 POSTGRES_TABLES = ("task", "live", "ending", "event", "trimmed", "worker")
 SQLITE_TABLES = ("task", "event", "trimmed", "worker")
