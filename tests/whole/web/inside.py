@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -35,6 +36,7 @@ def told() -> dict[str, Any]:
         "ticks": ticks[0],
         "longest_pause": ticks[1],
         "waits": len(connection._answering) if connection is not None else 0,
+        "threads": sum(thread.name == "polypool-Connection._serve" for thread in threading.enumerate()),
         "of_a_worker": [name for name in sys.modules if name.startswith(("polypool.pools", "polypool.worker"))],
         "drivers": [name for name in DRIVERS if name in sys.modules],
     }
