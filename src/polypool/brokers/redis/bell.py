@@ -85,7 +85,7 @@ class Bell:
         while True:
             try:
                 await self._listen_once()
-            except (exceptions.RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # whatever it was: without this loop nobody is told of anything
                 self._error = mapped(error, self._dialer.address)
                 if isinstance(error, exceptions.MovedError):
                     self._dialer.move(error)

@@ -112,6 +112,8 @@ class Link:
         await self._load_scripts()
         # Before any verb of this connection, so that nobody is thought dead for what the server was away.
         await self._ask("EVALSHA", self._scripts["restarted"].digest, 1, self._prefix, self._now(), life)
+        if self._wire is None:  # lost since the last answer: nobody would ever connect again
+            raise exceptions.ConnectionError("the connection was lost")
         self._is_ready = True
 
     async def _load_scripts(self) -> None:
