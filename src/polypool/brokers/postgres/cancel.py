@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from polypool.brokers.postgres.rows import told
 from polypool.brokers.postgres.session import Connection
-from polypool.brokers.stored import Ending
+from polypool.brokers.stored import COPIES_REMEMBERED, Ending
 from polypool.core.codec import decode_message, encode
 from polypool.core.decide import type_name
 from polypool.core.lifecycle import State
@@ -27,6 +27,8 @@ async def cancel(connection: Connection, ids: Sequence[str], now: float) -> list
             else:
                 ending = encode(Ending(None, _FAILURE, now, None, message.attempt, message.sent_at))
                 ended[seq] = (id, now + message.policy.result_ttl, ending)
+        if waiting := [seq for _, seq, state, *_ in rows if state != State.RUNNING]:
+            await connection.rows("remember_gone", waiting, now + COPIES_REMEMBERED)
         if running:
             await connection.rows("flag", running)
         if unkept:

@@ -1,4 +1,4 @@
-"""The PostgreSQL engine: four ports around one connection for work and one for listening."""
+"""The PostgreSQL engine: five ports around one connection for work and one for listening."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from polypool.brokers.postgres.bell import Bell
 from polypool.brokers.postgres.broker import PostgresBroker
 from polypool.brokers.postgres.bus import PostgresBus
+from polypool.brokers.postgres.claims import PostgresClaims
 from polypool.brokers.postgres.inside import PostgresInside
 from polypool.brokers.postgres.inspector import PostgresInspector
 from polypool.brokers.postgres.results import PostgresResults
@@ -22,6 +23,7 @@ class PostgresEngine:
         bell = Bell(session)
         watch = Watch(bell)
         self.broker = PostgresBroker(session, bell, watch)
+        self.claims = PostgresClaims(session, self.broker.traits)
         self.results = PostgresResults(session, watch)
         self.bus = PostgresBus(session, watch)
         self.inspector = PostgresInspector(session)

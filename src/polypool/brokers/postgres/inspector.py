@@ -6,7 +6,7 @@ import msgspec
 
 from polypool.brokers.postgres.rows import EVERYTHING
 from polypool.brokers.postgres.session import Connection, Session
-from polypool.brokers.stored import decode_ending
+from polypool.brokers.stored import COPIES_REMEMBERED, decode_ending
 from polypool.core.codec import decode_message
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
@@ -14,6 +14,8 @@ from polypool.core.report import Action, Heartbeat, LaneCount, Search, TaskView,
 
 ACTED_AT_ONCE = 1000
 """Messages a statement, so that workers get their turn."""
+
+_STATE = "CASE live.state WHEN 'parked' THEN 'queued' ELSE coalesce(live.state, ending.state) END"
 
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
 _tally = msgspec.msgpack.Decoder(Tally)
@@ -46,7 +48,7 @@ class PostgresInspector:
         waits_or_dead = (
             "ending.reason IS NOT NULL"
             if action == "requeue" or search.dead
-            else "live.state IN ('queued', 'scheduled')"
+            else "live.state IN ('queued', 'scheduled', 'parked')"
         )
         conditions, arguments = _sought(search, waits_or_dead)
         sql = self._session.statements["find"].replace("/* conditions */ true", conditions)
@@ -63,6 +65,7 @@ class PostgresInspector:
                     return 0
                 if action == "requeue":
                     return len(await connection.rows("requeue", seqs, now))
+                await connection.rows("remember_gone", seqs, now + COPIES_REMEMBERED)
                 return int((await connection.rows("forget", seqs, [EVERYTHING]))[0][0])
 
         acted = 0
@@ -100,7 +103,7 @@ def _sought(search: Search, *more: str) -> tuple[str, list[Any]]:
     if search.task is not None:
         condition("task.task = $n", search.task)
     if search.state is not None:
-        condition("coalesce(live.state, ending.state) = $n", search.state.value)
+        condition(f"{_STATE} = $n", search.state.value)
     return " AND ".join(conditions) or "true", arguments
 
 

@@ -65,17 +65,21 @@ class Lanes:
 
 
 async def add(
-    connection: Connection, numbers: dict[Lane, int], given: Sequence[tuple[Message, bytes]], now: float
+    connection: Connection,
+    numbers: dict[Lane, int],
+    given: Sequence[tuple[Message, bytes]],
+    now: float,
+    guard: float | None = None,
 ) -> list[bool]:
-    """Put messages; which were new. Of two with the same id the first is."""
+    """Put messages, or enroll them with a guard; which were new. Of two with the same id the first is."""
     first: dict[str, tuple[Message, bytes]] = {}
     for message, body in given:
         first.setdefault(message.id, (message, body))
-    new = await _put(connection, numbers, list(first.values()), now)
+    new = await _put(connection, numbers, list(first.values()), now, guard)
     if refused := [id for id in first if id not in new]:
         free = {id for (id,) in await connection.rows("free", refused, now)}
         if free:
-            new |= await _put(connection, numbers, [first[id] for id in refused if id in free], now)
+            new |= await _put(connection, numbers, [first[id] for id in refused if id in free], now, guard)
     accepted = []
     for message, _ in given:
         accepted.append(message.id in new)
@@ -84,12 +88,16 @@ async def add(
 
 
 async def _put(
-    connection: Connection, numbers: dict[Lane, int], given: Sequence[tuple[Message, bytes]], now: float
+    connection: Connection,
+    numbers: dict[Lane, int],
+    given: Sequence[tuple[Message, bytes]],
+    now: float,
+    guard: float | None,
 ) -> set[str]:
     """The ids that were new; each is given once."""
     messages = [message for message, _ in given]
     rows = await connection.rows(
-        "put",
+        "put" if guard is None else "enroll",
         [message.id for message in messages],
         [message.task for message in messages],
         [numbers[message.lane] for message in messages],
@@ -97,5 +105,6 @@ async def _put(
         [min(message.sent_at or now, now) if message.due is None else message.due for message in messages],
         [body for _, body in given],
         now,
+        *([] if guard is None else [guard]),
     )
     return {id for id, _ in rows}

@@ -52,22 +52,25 @@ class Claim:
         claimed = [row[3:] for row in map(tuple, rows) if row[3] is not None]
         turns = {number: turn for turn, number in enumerate(lanes)}
         claimed.sort(key=lambda row: (turns[row[4]], -row[5], row[0]))
-        deliveries = [await self._delivery(connection, row) for row in claimed]
+        deliveries = [await delivery(connection, row, self._now) for row in claimed]
         return Taken(deliveries, min((time for time in times if time is not None), default=None))
 
-    async def _delivery(self, connection: Connection, row: tuple[int, int, int, bool, int, int, bytes]) -> Delivery:
-        seq, token, deliveries, is_cancelled, lane, _, body = row
-        message, defect = decode_message(body)
-        if defect is not None:
-            [(id, queue, pool)] = await connection.rows("label", seq, lane)
-            message = msgspec.structs.replace(message, id=id, queue=queue, pool=pool)
-        return Delivery(message, body, token, deliveries, self._now, seq, is_cancelled, defect)
+
+async def delivery(connection: Connection, row: tuple[int, int, int, bool, int, int, bytes], now: float) -> Delivery:
+    """A claimed row as a delivery."""
+    seq, token, deliveries, is_cancelled, lane, _, body = row
+    message, defect = decode_message(body)
+    if defect is not None:
+        [(id, queue, pool)] = await connection.rows("label", seq, lane)
+        message = msgspec.structs.replace(message, id=id, queue=queue, pool=pool)
+    return Delivery(message, body, token, deliveries, now, seq, is_cancelled, defect)
 
 
 async def promote(connection: Connection, now: float) -> None:
     """Put in line what has come due."""
-    while len(await connection.rows("promote", now)) >= PROMOTED_AT_ONCE:
-        pass
+    for name in ("promote", "unpark"):
+        while len(await connection.rows(name, now)) >= PROMOTED_AT_ONCE:
+            pass
 
 
 async def reap(connection: Connection, now: float) -> None:

@@ -1,12 +1,13 @@
 -- Hand the first messages of some lanes to a worker: each take raises the token and the delivery count.
 -- Tables: live, task, worker. $1 the worker's name, $2 lanes in the order to empty them, $3 how many, $4 now, $5 whether to
--- do so though a delay or a lease has ended, whose messages may have to go first.
--- Result: rows of the worker's number (null: not alive), the next times at which a delay and a lease end (see
+-- do so though a delay, a guard or a lease has ended, whose messages may have to go first.
+-- Result: rows of the worker's number (null: not alive), the next times at which a delay or a guard and a lease end (see
 -- bury_workers.sql), and a claimed message (nulls: none): seq, token, deliveries, is cancelled, lane, priority, body. Locked
 -- rows are passed over, so no two workers get the same.
 WITH next AS MATERIALIZED (
     SELECT (SELECT id FROM polypool.worker WHERE name = $1 AND NOT is_dead AND lease_until > $4::float8) AS worker,
-           (SELECT min(due) FROM polypool.live WHERE state = 'scheduled') AS due,
+           (SELECT least((SELECT min(due) FROM polypool.live WHERE state = 'scheduled'),
+                         (SELECT min(guard) FROM polypool.live WHERE state = 'parked'))) AS due,
            (SELECT min(CASE WHEN started > $4::float8 THEN lease_until
                        ELSE greatest(lease_until, started + lease_until - seen_at) END)
             FROM polypool.worker, (SELECT extract(epoch FROM pg_postmaster_start_time())::float8 AS started) AS server

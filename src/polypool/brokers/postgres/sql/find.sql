@@ -1,7 +1,7 @@
 -- Messages that people look for, the newest first. More conditions come from inspector.py.
 -- Tables: task, live, ending, lane, worker. $1 now, $2 limit, and what the conditions name.
 -- Result: rows of seq, id, task, state, queue, pool, priority, due, deliveries, worker, reason, ending, body.
-SELECT task.seq, task.id, task.task, coalesce(live.state, ending.state), queue, pool, task.priority, live.due,
+SELECT task.seq, task.id, task.task, CASE live.state WHEN 'parked' THEN 'queued' ELSE coalesce(live.state, ending.state) END, queue, pool, task.priority, live.due,
        live.deliveries, worker.name, ending.reason, ending.body, task.body
 FROM polypool.task
 JOIN polypool.lane ON lane.id = task.lane

@@ -1,5 +1,5 @@
 -- Forget endings whose time to live is over, a batch at a time.
--- Tables: ending, event, trimmed, task. $1 now, $2 how many. Result: how many it was.
+-- Tables: ending, event, trimmed, task, gone. $1 now, $2 how many. Result: how many it was.
 WITH over AS (
     DELETE FROM polypool.ending
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM polypool.ending WHERE keep_until <= $1::float8
@@ -11,5 +11,9 @@ WITH over AS (
     DELETE FROM polypool.trimmed USING over WHERE trimmed.seq = over.seq
 ), tasks AS (
     DELETE FROM polypool.task USING over WHERE task.seq = over.seq
+), copies AS (
+    DELETE FROM polypool.gone
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM polypool.gone WHERE until <= $1::float8
+                            ORDER BY until LIMIT $2::bigint FOR UPDATE SKIP LOCKED))
 )
 SELECT count(*) FROM over
