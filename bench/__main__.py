@@ -11,8 +11,8 @@ from bench.machine import calibrate, facts
 from bench.reading import CannotMeasure, Extent, Reading
 from bench.table import show, show_machine
 
-FIGURES = ("drain", "celery", "send", "roundtrip", "sleepers", "cpu", "memory", "blocked", "recovery")
-ASKED_FOR = ("side_by_side",)
+FIGURES = ("drain", "celery", "send", "roundtrip", "sleepers", "cpu", "memory", "blocked", "recovery", "flat", "idle")
+ASKED_FOR = ("side_by_side", "memory_back")
 """Not part of `all`: these need what a checkout does not have, or many minutes."""
 REPEATS = 5
 
@@ -24,7 +24,7 @@ def main() -> int:
         return chaos(sys.argv[2:])
     given = arguments()
     names = FIGURES if given.name == "all" else (given.name,)
-    extent = Extent(given.repeats or (1 if given.quick else REPEATS), given.quick)
+    extent = Extent(given.repeats or (1 if given.quick else REPEATS), given.quick, given.engine, given.tasks)
     told, calibrations, missing = facts(), [calibrate()], []
     measured: dict[str, Any] = {}
     for name in names:
@@ -48,6 +48,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = (*FIGURES, *ASKED_FOR, "all")
     parser.add_argument("name", nargs="?", default="all", choices=names, help="which figure, default: all")
+    parser.add_argument(
+        "engine", nargs="?", default="", help="flat, idle, memory_back: sqlite, redis, postgres or a URL"
+    )
+    parser.add_argument("--tasks", type=int, default=0, metavar="N", help="memory_back: how many, default: 100,000")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it works")
     parser.add_argument("--repeats", type=int, metavar="N", help=f"repetitions, default: {REPEATS}, 1 with --quick")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there too")

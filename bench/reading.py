@@ -49,6 +49,10 @@ class Extent:
 
     repeats: int
     is_quick: bool = False
+    engine: str = ""
+    """Where, for figures that can be measured on several engines: a name or a URL (see anywhere.py)."""
+    tasks: int = 0
+    """How many, for figures that can be asked for that; 0: as many as usual."""
 
     def pick(self, full: int, quick: int) -> int:
         return quick if self.is_quick else full

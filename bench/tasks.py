@@ -10,6 +10,9 @@ from bench.diary import Diary
 from bench.marks import Marks
 from polypool import Polypool
 
+FLEETING_S = 5.0
+"""How long the results of `fleeting` are kept."""
+
 marks = Marks()
 diary = Diary()
 
@@ -88,6 +91,8 @@ def app_of(*kinds: str, broker: str | None = None) -> Polypool:
     for kind in kinds:
         for function in FUNCTIONS[kind]:
             app.task(pool=kind, name=function.__name__)(function)
+    if "asyncio" in kinds:
+        app.task(pool="asyncio", name="fleeting", result_ttl=FLEETING_S)(noop)
     return app
 
 

@@ -30,6 +30,7 @@ class Acts:
         self._is_away = False
         self.kill_producer: Callable[[], Awaitable[tuple[int, ...]]] | None = None
         self.sources = [THIS]
+        self.has_priorities = look.broker.traits.priorities
 
     def known(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """All acts that this engine allows, by name."""

@@ -35,6 +35,8 @@ STARTS_WITHIN_S, ENDS_WITHIN_S, EMPTY_WITHIN_S = 60.0, 240.0, 60.0
 READ_AT_ONCE = 500
 
 FENCED = re.compile(r"^(\S+ \S+) WARNING +silent for longer than its lease", re.MULTILINE)
+REFUSES = re.compile(r"polypool: (.*(?:release|layout|version).*)")
+"""Before it took anything, in words for people."""
 REFUSED = re.compile(r"this run's ending was not written")
 BROKEN = re.compile(r"a loop of this worker broke.*|Exception in callback.*")
 
@@ -56,6 +58,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     engine: str
     plan: Plan
+    previous: str
     took: float
     verdict: Verdict
     refused: int
@@ -77,6 +80,7 @@ class Field:
         self._due: list[asyncio.Task[None]] = []
         self._failures: list[str] = []
         self._began = 0.0
+        self._previous = plan.previous or "not mixed in"
 
     async def run(self) -> Outcome:
         at = time.time()
@@ -87,7 +91,7 @@ class Field:
             around.push_async_callback(look.broker.close)
             proxies = await self._proxies(around)
             sources = self._sources()
-            await self._take_posts(proxies, sources)
+            sources = await self._take_posts(proxies, sources)
             acts = Acts(self._ground, self._fleet, proxies, self._dice, look)
             acts.sources = sources
             mending = asyncio.ensure_future(acts.mend())
@@ -101,7 +105,9 @@ class Field:
         verdict = judge(case, records, left)
         verdict.violations += self._failures
         counts = refused, len(fences), case.lost_by_themselves()
-        return Outcome(self._ground.name, self._plan, time.time() - at, verdict, *counts, str(self._folder))
+        took = time.time() - at
+        name, plan, folder = self._ground.name, self._plan, str(self._folder)
+        return Outcome(name, plan, self._previous, took, verdict, *counts, folder)
 
     async def _proxies(self, around: AsyncExitStack) -> list[Proxy]:
         if self._ground.port is None:
@@ -120,7 +126,8 @@ class Field:
             return self._ground.url
         return through(self._ground.url, proxies[number % 3].port)
 
-    async def _take_posts(self, proxies: list[Proxy], sources: list[Path]) -> None:
+    async def _take_posts(self, proxies: list[Proxy], sources: list[Path]) -> list[Path]:
+        """Start the workers. The releases that go on: an older one may refuse what a newer one has made."""
         for number in range(WORKERS):
             source = sources[-1] if number == 0 else sources[0]
             post = Post(number, self._url(proxies, number), source)
@@ -128,12 +135,14 @@ class Field:
             self._fleet.start(post)
         deadline = time.time() + STARTS_WITHIN_S
         for post in self._fleet.posts:
-            worker = post.worker
-            assert worker is not None
-            while not worker.said("is ready"):
-                if not worker.is_running or time.time() > deadline:
+            while (worker := post.worker) is not None and not worker.said("is ready"):
+                if post.source is not THIS and not worker.is_running and (why := worker.said(REFUSES)):
+                    self._previous, sources, post.source = f"refuses to start: {why[1]}", [THIS], THIS
+                    self._fleet.start(post)
+                elif not worker.is_running or time.time() > deadline:
                     raise CannotMeasure(f"worker {post.life} did not start:\n{worker.last_words()}")
                 await asyncio.sleep(0.02)
+        return sources
 
     async def _disturb(self, acts: Acts, proxies: list[Proxy], sources: list[Path]) -> None:
         """Send, and act in between; first each act once, then whatever the dice say."""
@@ -158,6 +167,7 @@ class Field:
     def _start_producers(self, acts: Acts, proxies: list[Proxy], sources: list[Path]) -> None:
         plan = self._plan
         words = [str(PRODUCERS), str(plan.seed), str(plan.tasks), repr(self._began), repr(plan.seconds * SENT_BY)]
+        words.append(str(int(acts.has_priorities)))
 
         def start(number: int) -> None:
             source = sources[-1] if number == 0 else sources[0]

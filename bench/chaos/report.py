@@ -39,7 +39,7 @@ def rows(outcome: Outcome) -> Mapping[str, str]:
         "overlaps with a worker out of the game": str(verdict.overlaps),
         "leases lost, without a stop": f"{outcome.fences} · {outcome.fences_unasked}",
         "late endings refused": str(outcome.refused),
-        "previous release": outcome.plan.previous or "not mixed in",
+        "previous release": outcome.previous,
         "violations": str(len(verdict.violations)),
     }
 

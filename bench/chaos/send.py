@@ -1,4 +1,6 @@
-"""A producer: `python -m bench.chaos.send FOLDER NUMBER OF SEED COUNT BEGAN SECONDS` sends its share of a run's tasks.
+"""A producer: sends its share of a run's tasks, as `fleet.py` starts it.
+
+`python -m bench.chaos.send FOLDER NUMBER PRODUCERS SEED COUNT BEGAN SECONDS PRIORITIES`, the last one 0 or 1.
 
 What it sends follows from the seed alone. One that was killed and is started again reads what it had written down and
 goes on, sending again, under the same ids, whatever it does not know to be accepted.
@@ -9,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.chaos.app import POISON, WARD, app
 from bench.chaos.history import History, Sent, read
@@ -69,7 +71,8 @@ def _item(dice: random.Random, id: str, is_one_of_many: bool) -> Item:
 class Producer:
     """Sends parcels and writes down what it knows of each message."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, has_priorities: bool) -> None:
+        self._has_priorities = has_priorities
         name = f"sent-{number}"
         before = [line for line in read(folder, name) if isinstance(line, Sent)]
         self._accepted = {line.id for line in before if line.word in ("accepted", "known")}
@@ -99,8 +102,11 @@ class Producer:
         self._write("accepted", items)
 
     def _send_one(self, item: Item) -> None:
+        options: dict[str, Any] = {**item.options}
+        if not self._has_priorities:
+            options.pop("priority", None)
         try:
-            app.tasks[item.task].apply_async((item.seconds,), task_id=item.id, **item.options)  # type: ignore[arg-type]
+            app.tasks[item.task].apply_async((item.seconds,), task_id=item.id, **options)
         except DuplicateTask:
             # To be expected of one that was tried before; otherwise the judge wants to know.
             if item.id not in self._tried:
@@ -122,10 +128,11 @@ def send_all(producer: Producer, share: Iterator[Parcel], due: Callable[[int], f
 
 
 def main(words: Sequence[str]) -> None:
-    folder, number, producers, seed, count, began, seconds = words
+    folder, number, producers, seed, count, began, seconds, has_priorities = words
     mine = int(count) // int(producers)
     share = parcels(int(seed), int(number), mine)
-    send_all(Producer(Path(folder), int(number)), share, lambda sent: float(began) + float(seconds) * sent / mine)
+    producer = Producer(Path(folder), int(number), has_priorities == "1")
+    send_all(producer, share, lambda sent: float(began) + float(seconds) * sent / mine)
     app.close()
 
 
