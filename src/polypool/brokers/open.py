@@ -1,5 +1,6 @@
 """Open an engine by its URL."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import cast
@@ -16,8 +17,8 @@ def open_engine(url: str, *, backend: str | None = None, clock: Clock = time.tim
     """The engine a URL names; `await engine.broker.open()` connects it.
 
     `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
-    `?synchronous=full` and `?busy_timeout=SECONDS`; `redis://`, `rediss://` and `unix://` as redis-py reads them, with
-    `?prefix=NAME` and `?timeout=SECONDS` beside; `postgresql://user:password@host/database` (its options are in
+    `?synchronous=full`, `?busy_timeout=SECONDS` and `?shared=yes`; `redis://`, `rediss://` and `unix://` as redis-py
+    reads them, with `?prefix=NAME` and `?timeout=SECONDS` beside; `postgresql://user:password@host/database` (options in
     docs/postgres.md); `amqp://user:password@host/vhost` and `amqps://` (docs/rabbitmq.md), which need one of the others
     as `backend`. ConfigurationError for anything else.
     """
@@ -71,7 +72,10 @@ async def migrate_engine(url: str) -> str:
     """Bring an engine's tables up to date; what was done, in words. Only PostgreSQL's are not made by themselves."""
     scheme = url.partition("://")[0]
     if scheme not in ("postgres", "postgresql"):
-        open_engine(url)
+        engine = open_engine(url)
+        if scheme == "sqlite" and os.path.exists(engine.place):  # noqa: ASYNC240 — a moment, and nothing else runs
+            await engine.broker.open()  # an app's file may be there before the tables are
+            await engine.broker.close()
         return f"nothing to do: a {scheme}:// engine keeps its own tables up to date"
     _open_postgres(url, time.time)
     from polypool.brokers.postgres.migrate import migrate

@@ -93,6 +93,26 @@ async def asending() -> None:
     await answer.aapply_async(("t",), prioritet=1)  # refused
 
 
+def inside(connection: object) -> None:
+    assert_type(vision.using(connection).delay("u", size=2), AsyncResult[dict[str, float]])
+    assert_type(rule.using(connection).apply_async(({},), countdown=5).get(), str)
+    assert_type(rule.using(connection).map([{}], priority=1), GroupResult[str])
+    assert_type(bound.using(connection).delay(1).get(), float)
+    vision.using(connection).delay(5)  # refused
+    vision.using(connection).delay()  # refused
+    rule.using(connection).apply_async(({},), count_down=5)  # refused
+    rule.using()  # refused
+    rule.using(connection)({})  # refused
+
+
+async def ainside(connection: object) -> None:
+    assert_type(await vision.using(connection).adelay("u"), AsyncResult[dict[str, float]])
+    assert_type(await answer.using(connection).aapply_async(("t",), queue="q"), AsyncResult[int])
+    assert_type(await answer.using(connection).amap(["t"]), GroupResult[int])
+    await answer.using(connection).adelay(5)  # refused
+    await answer.using(connection).amap(["t"], prioritet=1)  # refused
+
+
 def declaring() -> None:
     app.task(max_retry=3)  # refused
     app.task(timeout="long")  # refused
