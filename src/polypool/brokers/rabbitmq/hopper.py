@@ -28,12 +28,28 @@ T = TypeVar("T")
 CONSUMING, DECLARING = 1, 2
 PATIENCE = 1.0
 """Seconds that a copy may wait here while nobody asks for its lane."""
+RENEWED_AFTER = 20.0
+"""Seconds. An idle consumer begins anew: when somebody deletes a quorum queue nobody tells its consumers, and a queue
+made anew under its name brings nothing to channels that knew the old one (seen with RabbitMQ 3.10)."""
 MOST = 8192
 """Copies a consumer may have unacknowledged."""
 LONG = 1 / 3
 """Of the server's consumer_timeout: after that a running task's copy is acknowledged, its backend knows of it."""
 
 logger = logging.getLogger("polypool.rabbitmq")
+
+
+class Consumer:
+    """One lane's. Its prefetch is fixed when it begins."""
+
+    __slots__ = ("heard", "lane", "prefetch", "tag")
+
+    def __init__(self, lane: Lane, tag: str, prefetch: int) -> None:
+        self.lane = lane
+        self.tag = tag
+        self.prefetch = prefetch
+        self.heard = time.monotonic()
+        """When it last brought something, or began."""
 
 
 class Hopper:
@@ -44,9 +60,8 @@ class Hopper:
         self._link = Link(options, "taking", self._prepare, self._forget)
         self._queues = Queues(options, DECLARING)
         self._copies = Copies(CONSUMING)
-        self._consumers: dict[Lane, tuple[bytes, int]] = {}
-        """Tag and prefetch."""
-        self._lanes: dict[bytes, Lane] = {}
+        self._consumers: dict[Lane, Consumer] = {}
+        self._tags: dict[bytes, Consumer] = {}
         self._numbers = itertools.count(1)
         self._changing = asyncio.Lock()
         self._asked: dict[Lane, float] = {}
@@ -125,7 +140,9 @@ class Hopper:
 
     def _is_wide(self, lane: Lane, limit: int) -> bool:
         consumer = self._consumers.get(lane)
-        return consumer is not None and consumer[1] >= min(self._wanted(lane, limit), MOST)
+        if consumer is None or consumer.prefetch < min(self._wanted(lane, limit), MOST):
+            return False
+        return time.monotonic() - consumer.heard < RENEWED_AFTER
 
     def _wanted(self, lane: Lane, limit: int) -> int:
         return self._copies.unacked(lane) - self._copies.waiting(lane) + limit
@@ -155,15 +172,20 @@ class Hopper:
                 await self._widen(wire, lane, limit)
 
     async def _widen(self, wire: Wire, lane: Lane, limit: int) -> None:
-        """A consumer's prefetch is fixed when it begins: a wider one takes its place."""
+        """A wider consumer, or one that surely is one, takes the place of the lane's."""
         wanted = self._wanted(lane, limit)
         prefetch = min(1 << (wanted - 1).bit_length(), MOST)
+        is_doubtful = lane in self._consumers and time.monotonic() - self._consumers[lane].heard >= RENEWED_AFTER
+        before = await self._queues.consumers(wire, lane) if is_doubtful else 0
         await self._end_consumer(wire, lane)
-        tag = f"{next(self._numbers)}"
-        self._lanes[tag.encode()] = lane
+        if is_doubtful and await self._queues.consumers(wire, lane) >= before:
+            wire.drop(Closed(404, f"the queue {self._queues.name(lane)} was deleted under its consumers"))
+            return
+        consumer = Consumer(lane, f"{next(self._numbers)}", prefetch)
+        self._tags[consumer.tag.encode()] = consumer
         await wire.call(CONSUMING, commands.Basic.Qos(prefetch_count=prefetch))
-        await wire.call(CONSUMING, commands.Basic.Consume(queue=self._queues.name(lane), consumer_tag=tag))
-        self._consumers[lane] = (tag.encode(), prefetch)
+        await wire.call(CONSUMING, commands.Basic.Consume(queue=self._queues.name(lane), consumer_tag=consumer.tag))
+        self._consumers[lane] = consumer
 
     async def _get_all(self, wire: Wire, lanes: Sequence[Lane], limit: int) -> bool:
         await self._queues.declare(wire, lanes)
@@ -185,9 +207,9 @@ class Hopper:
     async def _end_consumer(self, wire: Wire, lane: Lane) -> None:
         consumer = self._consumers.pop(lane, None)
         if consumer is not None:
-            await wire.call(CONSUMING, commands.Basic.Cancel(consumer_tag=consumer[0].decode()))
+            await wire.call(CONSUMING, commands.Basic.Cancel(consumer_tag=consumer.tag))
             # Nothing comes for it after the answer.
-            del self._lanes[consumer[0]]
+            self._tags.pop(consumer.tag.encode(), None)
 
     async def _prepare(self, wire: Wire, server: Server) -> None:
         self._queues.begin(server)
@@ -200,21 +222,22 @@ class Hopper:
     def _forget(self) -> None:
         self.orphans |= self._copies.begin_anew()
         self._consumers.clear()
-        self._lanes.clear()
+        self._tags.clear()
         self._ring()
 
     def _delivered(self, delivered: Delivered) -> None:
-        lane = self._lanes.get(delivered.consumer)
-        if lane is not None:
-            self._copies.arrive(lane, delivered.tag, delivered.body, time.monotonic())
+        consumer = self._tags.get(delivered.consumer)
+        if consumer is not None:
+            consumer.heard = time.monotonic()
+            self._copies.arrive(consumer.lane, delivered.tag, delivered.body, consumer.heard)
             self._ring()
 
     def _told(self, told: Told) -> None:
         if told.method.name == "Basic.Cancel":  # the queue was deleted, or moved to another node
-            lane = self._lanes.pop(told.method.consumer_tag.encode(), None)
-            if lane is not None:
-                self._consumers.pop(lane, None)
-                self._queues.forget(lane)
+            consumer = self._tags.pop(told.method.consumer_tag.encode(), None)
+            if consumer is not None:
+                self._consumers.pop(consumer.lane, None)
+                self._queues.forget(consumer.lane)
                 self._ring()
 
     def _ring(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
 from pamqp import commands
@@ -41,7 +42,8 @@ class Queues:
 
     def name(self, lane: Lane) -> str:
         """Of a lane's queue; ConfigurationError where AMQP has no room for it."""
-        name = quote(f"{self._options.prefix}.{lane.queue}.{lane.pool}", safe="-_.:@#,/<>")
+        # Percent signs are not for the names of queues in AMQP.
+        name = quote(f"{self._options.prefix}.{lane.queue}.{lane.pool}", safe="-_.:@,/").replace("%", "#")
         if len(name) > LONGEST_NAME:
             raise ConfigurationError(
                 f"queue {lane.queue!r}: its name in RabbitMQ would have {len(name)} bytes; {LONGEST_NAME} is the most"
@@ -55,6 +57,15 @@ class Queues:
                 if lane not in self._declared:
                     await self._declare(wire, lane)
                     self._declared.add(lane)
+
+    async def consumers(self, wire: Wire, lane: Lane) -> int:
+        """How many a lane's queue has, everybody's; the queue is made if need be."""
+        async with self._lock:
+            await self._declare(wire, lane)
+            self._declared.add(lane)
+            declared = await self._call(wire, commands.Queue.Declare(queue=self.name(lane), passive=True))
+        count: int = declared.consumer_count
+        return count
 
     async def purge(self, wire: Wire, lanes: Iterable[Lane]) -> None:
         """Throw away what waits in them; nothing where there is no such queue."""
@@ -81,8 +92,8 @@ class Queues:
         assert refusal is not None
         raise inequivalent(name, self._options.vhost, refusal)
 
-    async def _call(self, wire: Wire, method: object) -> None:
+    async def _call(self, wire: Wire, method: object) -> Any:
         """A refusal ends the channel, so this one is for nothing else."""
         if not wire.is_open(self._channel):
             await wire.open_channel(self._channel)
-        await wire.call(self._channel, method)
+        return await wire.call(self._channel, method)
