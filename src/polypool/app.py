@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpa
 
 from polypool.blocking import ClientLine
 from polypool.bulk import asend_all, one_by_one, send_all
+from polypool.core.ask import Read
 from polypool.core.error import ConfigurationError, TraitMissing
 from polypool.core.inside import Inside
 from polypool.core.manifest import Manifest
@@ -147,6 +148,13 @@ class Polypool:
     def use(self, line: Line) -> None:
         """From now on send through this line; a worker's child gives its uplink."""
         self.outlet.line = line
+
+    def open(self) -> None:
+        """Connect to the broker now instead of at the first send, and make its tables where they are missing."""
+        self.outlet.line.ask(Read([])).result()
+
+    async def aopen(self) -> None:
+        await self.outlet.line.ask(Read([]))
 
     def close(self) -> None:
         """Finish what was sent and close the broker's connection; the next send opens it again. A process that ends

@@ -169,11 +169,11 @@ async def test_an_id_that_was_sent_before_is_refused_and_the_transaction_goes_on
 async def test_an_id_is_free_when_the_time_of_its_ending_is_over(shop: Shop) -> None:
     first = await shop.mail.aapply_async(("ann",), task_id="again", result_ttl=0.01)
     assert await first.acancel()
-    while await first.astatus() == "cancelled":
+    while await shop.app.result("again").astatus() == "cancelled":
         await asyncio.sleep(0.005)
     async with shop.door(shop.url) as (connection, _):
         await shop.send(connection, "bob", task_id="again")
-    assert await first.astatus() == "queued"
+    assert await shop.app.result("again").astatus() == "queued"
 
 
 @few

@@ -18,7 +18,7 @@ def open_engine(url: str, *, backend: str | None = None, clock: Clock = time.tim
 
     `memory://` (this process only), `sqlite:///relative.db`, `sqlite:////absolute.db` with the options
     `?synchronous=full`, `?busy_timeout=SECONDS` and `?shared=yes`; `redis://`, `rediss://` and `unix://` as redis-py
-    reads them, with `?prefix=NAME` and `?timeout=SECONDS` beside; `postgresql://user:password@host/database` (options in
+    reads them, with `?prefix=NAME` and `?timeout=SECONDS` beside; `postgresql://user:password@host/database` (see
     docs/postgres.md); `amqp://user:password@host/vhost` and `amqps://` (docs/rabbitmq.md), which need one of the others
     as `backend`. ConfigurationError for anything else.
     """

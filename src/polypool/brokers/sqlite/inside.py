@@ -87,8 +87,8 @@ class SqliteInside:
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError) and is_busy(error):
                 raise EngineUnreachable(
-                    f"{self._path}: polypool's tables are not there yet, and a transaction holds the file's lock: run "
-                    "`polypool migrate --broker URL` before the first send, or start a worker first"
+                    f"{self._path}: polypool's tables are not there yet, and a transaction holds the file's lock: say "
+                    "app.open() when your program starts, or run `polypool migrate --broker URL` before"
                 ) from error
             raise mapped(error, self._path) from error
         self._is_shared = with_tables.is_shared
