@@ -1,10 +1,11 @@
-"""Waiting on PostgreSQL: whatever is told at an awkward moment is looked at, without the look by the clock."""
+"""Answers of PostgreSQL at awkward moments: nothing told is slept over, nothing is answered before it is committed."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
+import asyncpg
 import pytest
 
 from polypool.brokers.open import open_engine
@@ -15,7 +16,7 @@ from polypool.core.message import Delivery
 from polypool.core.outcome import Done
 from tests.conformance.pool_seen import PATIENCE, until
 from tests.conformance.scene import LANE, event, heartbeat, ids, message
-from tests.engines.postgres import drop_schema, empty_schema
+from tests.engines.postgres import drop_schema, empty_schema, execute
 
 
 @pytest.fixture
@@ -114,3 +115,23 @@ async def test_an_event_appended_while_a_follower_looks_is_found_at_its_next_loo
     page = await asyncio.wait_for(following, PATIENCE)
     assert [one.number for one in page.events] == [1]
     assert looked
+
+
+REFUSE_AT_COMMIT = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not at the commit''; END';
+    CREATE CONSTRAINT TRIGGER refused AFTER INSERT ON task DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.mark.parametrize("options", ["", "&pooled=yes"])
+async def test_what_could_not_be_committed_is_not_said_to_be_accepted(url: str, options: str) -> None:
+    """Once, behind a pooling proxy, the sender had its answer while the commit was still under way."""
+    engine = open_engine(f"{url}{options}")
+    await engine.broker.open()
+    for statement in REFUSE_AT_COMMIT.split(";\n"):
+        execute(url, statement)
+    with pytest.raises(asyncpg.RaiseError, match="not at the commit"):
+        await engine.broker.put([message("a")])
+    assert await engine.results.read(["a"]) == [None]
+    await engine.broker.close()

@@ -47,14 +47,14 @@ class Pile(Generic[A, B]):
             while self._waiting:
                 requests: list[Request[A, B]] = []
 
-                async def write(connection: Connection, requests: list[Request[A, B]] = requests) -> None:
+                async def write(connection: Connection, requests: list[Request[A, B]] = requests) -> Sequence[B]:
                     # Gathered only now, when it is their turn: all that came meanwhile goes along.
                     if not requests:
                         requests.extend(self._next())
-                    await self._write_requests(connection, requests)
+                    return await self._write(connection, _items(requests))
 
                 try:
-                    await self._session.run(write)
+                    _answer(requests, await self._session.run(write))
                 except Exception as error:
                     await self._fail(requests or self._next(), error)
         finally:
@@ -72,14 +72,6 @@ class Pile(Generic[A, B]):
             requests.append(self._waiting.popleft())
         return requests
 
-    async def _write_requests(self, connection: Connection, requests: list[Request[A, B]]) -> None:
-        answers = await self._write(connection, [item for items, _ in requests for item in items])
-        start = 0
-        for items, future in requests:
-            if not future.done():
-                future.set_result(answers[start : start + len(items)])
-            start += len(items)
-
     async def _fail(self, requests: list[Request[A, B]], error: Exception) -> None:
         """One bad request must not fail its neighbours, so each is tried alone; but not where nobody can be reached."""
         if len(requests) == 1 or isinstance(error, EngineUnreachable):
@@ -89,7 +81,21 @@ class Pile(Generic[A, B]):
             return
         for request in requests:
             try:
-                await self._session.run(lambda c, request=request: self._write_requests(c, [request]))  # type: ignore[misc]
+                answers = await self._session.run(lambda c, request=request: self._write(c, request[0]))  # type: ignore[misc]
+                _answer([request], answers)
             except Exception as own:
                 if not request[1].done():
                     request[1].set_exception(own)
+
+
+def _items(requests: list[Request[A, B]]) -> list[A]:
+    return [item for items, _ in requests for item in items]
+
+
+def _answer(requests: list[Request[A, B]], answers: Sequence[B]) -> None:
+    """To be called when the transaction is over: behind a proxy each job is one, and its commit may fail."""
+    start = 0
+    for items, future in requests:
+        if not future.done():
+            future.set_result(answers[start : start + len(items)])
+        start += len(items)
