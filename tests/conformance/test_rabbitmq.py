@@ -19,7 +19,7 @@ from polypool.core.report import Search
 from tests.conformance.scene import LANE, Scene, eventually, heartbeat, ids, message
 from tests.engines import rabbitmq
 
-LONG = 60.0
+LONG = 25.0
 """Longer than anything here takes: nothing ends by its timeout."""
 
 

@@ -5,6 +5,7 @@ What waits here although its pool is full (other lanes filled it) goes back afte
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -76,6 +77,10 @@ class Hopper:
         if tending is not None:
             tending.cancel()
             await asyncio.wait([tending])
+        wire = self._link.wire
+        if wire is not None:
+            with contextlib.suppress(Exception):
+                await self._unbroken(wire, self._end_consumers(wire))
         await self._link.close()
 
     def ask(self, lanes: Iterable[Lane]) -> None:
@@ -203,6 +208,12 @@ class Hopper:
         if not answer.cancelled() and answer.exception() is None and isinstance(answer.result(), tuple):
             method, body = answer.result()
             self._copies.arrive(lane, method.delivery_tag, body, time.monotonic())
+
+    async def _end_consumers(self, wire: Wire) -> None:
+        """Not for politeness: a quorum queue holds back all but 32 acknowledgements until it has replicated them, and
+        forgets those it holds when the channel ends. The answer to this comes after them."""
+        for lane in list(self._consumers):
+            await self._end_consumer(wire, lane)
 
     async def _end_consumer(self, wire: Wire, lane: Lane) -> None:
         consumer = self._consumers.pop(lane, None)
