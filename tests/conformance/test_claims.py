@@ -21,8 +21,8 @@ async def test_what_is_enrolled_waits_but_is_handed_to_nobody(scene: Scene, clai
 
 
 async def test_what_is_parked_is_seen_as_queued(scene: Scene, claims: Claims, clock: Clock) -> None:
-    await enroll(claims, "a", sent_at=clock() - 50)
-    await enroll(claims, "b", sent_at=clock() - 60)
+    await enroll(claims, "a", sent_at=clock() - 60)
+    await enroll(claims, "b", sent_at=clock() - 50)
     await enroll(claims, "c", sent_at=clock() - 40)
     await claims.confirm(["a", "b"])
     [count] = await scene.engine.inspector.lanes()
@@ -31,8 +31,8 @@ async def test_what_is_parked_is_seen_as_queued(scene: Scene, claims: Claims, cl
     found = await scene.engine.inspector.find(Search(state=State.QUEUED))
     assert [(view.id, view.state, view.due) for view in found] == [
         ("c", "queued", clock() - 40),
-        ("b", "queued", clock() - 60),
-        ("a", "queued", clock() - 50),
+        ("b", "queued", clock() - 50),
+        ("a", "queued", clock() - 60),
     ]
     assert ids(await scene.engine.inspector.find(Search(queue="default"))) == ["c", "b", "a"]
     [by_id] = await scene.engine.inspector.find(Search(ids=("b",)))

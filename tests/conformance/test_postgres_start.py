@@ -6,7 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from polypool.brokers.open import migrate_engine, open_engine
+from polypool.brokers.postgres import migrate
+from polypool.brokers.postgres.migrate import SCHEMA
 from polypool.brokers.postgres.options import shown
+from polypool.brokers.postgres.statements import MIGRATIONS
 from polypool.core.error import ConfigurationError, EngineDamaged
 from tests.engines.postgres import drop_schema, empty_schema, execute
 
@@ -22,17 +25,37 @@ def url(postgres: str) -> Iterator[str]:
 async def test_many_processes_that_open_an_empty_schema_at_once_make_it_once(url: str) -> None:
     engines = [open_engine(url) for _ in range(6)]
     await asyncio.gather(*(engine.broker.open() for engine in engines))
-    assert [row[0] for row in execute(url, "SELECT version FROM migration")] == [1]
+    assert [row[0] for row in execute(url, "SELECT version FROM migration ORDER BY version")] == [*range(1, SCHEMA + 1)]
     await asyncio.gather(*(engine.broker.close() for engine in engines))
 
 
 async def test_where_tables_are_not_to_be_made_the_command_is_named(url: str) -> None:
     with pytest.raises(EngineDamaged, match=r"missing.*polypool migrate"):
         await open_engine(f"{url}&migrate=no").broker.open()
-    assert "from version 0 to 1" in await migrate_engine(url)
+    assert f"from version 0 to {SCHEMA}" in await migrate_engine(url)
     assert "already up to date" in await migrate_engine(url)
     engine = open_engine(f"{url}&migrate=no")
     await engine.broker.open()
+    await engine.broker.close()
+
+
+async def test_tables_of_an_earlier_release_are_said_and_then_brought_up_to_date(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrate, "SCHEMA", 1)
+        earlier.setattr(migrate, "MIGRATIONS", MIGRATIONS[:1])
+        assert "from version 0 to 1" in await migrate_engine(url)
+    execute(url, "INSERT INTO lane (queue, pool) VALUES ('default', 'threads')")
+    execute(url, "INSERT INTO task (id, task, lane, priority, due) VALUES ('old', 'app.work', 1, 0, 1.0)")
+    execute(url, "INSERT INTO live (seq, lane, state, priority, due) SELECT seq, lane, 'queued', 0, due FROM task")
+    with pytest.raises(EngineDamaged, match=rf"of version 1 .* needs version {SCHEMA}; run `polypool migrate"):
+        await open_engine(f"{url}&migrate=no").broker.open()
+    assert f"from version 1 to {SCHEMA}" in await migrate_engine(url)
+    engine = open_engine(f"{url}&migrate=no")
+    await engine.broker.open()
+    [record] = await engine.results.read(["old"])
+    assert record is not None and record.state == "queued"
     await engine.broker.close()
 
 
