@@ -6,7 +6,7 @@ Exit status 1, and the lines that say what to install, where one is missing and 
 import os
 import sys
 
-from tests.engines import pgbouncer, postgres, redis
+from tests.engines import pgbouncer, postgres, rabbitmq, redis
 
 
 def main() -> int:
@@ -14,6 +14,7 @@ def main() -> int:
     for name, variable, find in (
         ("Redis", redis.VARIABLE, redis.program),
         ("PostgreSQL", postgres.VARIABLE, postgres.programs),
+        ("RabbitMQ", rabbitmq.VARIABLE, rabbitmq.program),
     ):
         if variable in os.environ:
             print(f"{name}: the server that {variable} names")

@@ -292,7 +292,7 @@ class RabbitBroker:
 def traits_of(options: Options, backend: Traits) -> Traits:
     """Of RabbitMQ with this backend behind it."""
     return msgspec.structs.replace(
-        backend, priorities=options.has_priorities and backend.priorities, transactions=False, needs_backend=True
+        backend, priorities=options.has_priorities and backend.priorities, needs_backend=True
     )
 
 

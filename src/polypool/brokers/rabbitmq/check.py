@@ -43,7 +43,7 @@ class Server(msgspec.Struct, frozen=True):
             plain = {"x-queue-type": "quorum"}
             return [{**plain, "x-delivery-limit": -1}, plain] if self.version >= WITHOUT_DELIVERY_LIMIT else [plain]
         arguments: dict[str, Any] = {"x-max-priority": PRIORITIES} if wanted == "classic" else {}
-        if self.version >= WITH_QUORUM:
+        if self.product == "RabbitMQ" and self.version >= WITH_QUORUM:
             arguments["x-queue-type"] = "classic"  # the virtual host's default may be another
         return [arguments]
 

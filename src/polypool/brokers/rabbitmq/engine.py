@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from typing import cast
 
 from polypool.brokers.rabbitmq.broker import RabbitBroker
 from polypool.brokers.rabbitmq.inspector import RabbitInspector
 from polypool.brokers.rabbitmq.options import Options
+from polypool.core.inside import Transactional
 from polypool.core.port import Backend
 
 
@@ -20,3 +22,6 @@ class RabbitEngine:
         self.results = backend.results
         self.bus = backend.bus
         self.inspector = RabbitInspector(backend.inspector, self.broker.purge)
+        if self.broker.traits.transactions:
+            # In the backend's own lanes, out of which workers take beside their queues.
+            self.inside = cast(Transactional, backend).inside

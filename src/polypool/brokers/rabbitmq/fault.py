@@ -55,7 +55,10 @@ def mapped(error: BaseException, address: str) -> PolypoolError:
             f"{address}: what answers there is no RabbitMQ; is this port AMQP's (5672, with TLS 5671)? ({error})"
         )
     if isinstance(error, TimeoutError):
-        return EngineUnreachable(f"{address}: no answer in time; is the server overloaded, stopped or cut off?")
+        return EngineUnreachable(
+            f"{address}: no answer in time; is the server overloaded, stopped or cut off, and is "
+            "the port AMQP's (5672, with TLS 5671)?"
+        )
     if isinstance(error, OSError):
         return EngineUnreachable(f"{address}: cannot be reached; is it running, and are host and port right? ({error})")
     return EngineUnreachable(f"{address}: {type(error).__name__}: {error}")
