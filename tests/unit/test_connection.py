@@ -5,11 +5,12 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 import pytest
 
-from polypool import EngineUnreachable
+from polypool import EngineUnreachable, native
 from polypool.blocking import ClientLine
 from polypool.core.ask import Await, Follow, Put
 from polypool.core.event import Page, Record
@@ -107,18 +108,31 @@ def test_a_thread_that_is_interrupted_leaves_no_waiter_at_the_engine() -> None:
     """As gunicorn interrupts a worker that took too long: by an exception out of a signal."""
     engine = CountingEngine()
 
-    def interrupt(*_: object) -> None:
-        raise SystemExit(1)
+    has_interrupted = threading.Event()
+
+    def interrupt(_: int, frame: FrameType | None) -> None:
+        while frame is not None and frame.f_code is not native._park_thread.__code__:
+            frame = frame.f_back
+        if frame is not None and not has_interrupted.is_set():
+            has_interrupted.set()
+            raise SystemExit(1)
+
+    def keep_signalling(thread: int) -> None:
+        # To that very thread: a signal that another one takes does not end its wait for a lock.
+        while not has_interrupted.wait(0.005):
+            signal.pthread_kill(thread, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with line_to(engine) as line:
-            line.ask(Put([message("1")])).result(60)
+            assert line.ask(Put([message("1")])).result(10) == [True]
             answer = line.ask(Await(["1"], 60.0))
             wait_until(lambda: engine.waiting == 1)
-            threading.Timer(0.01, signal.raise_signal, [signal.SIGUSR1]).start()
+            signalling = threading.Thread(target=keep_signalling, args=[threading.get_ident()])
+            signalling.start()
             with pytest.raises(SystemExit):
-                answer.result(60)
+                answer.result(30)
+            signalling.join()
             wait_until(lambda: engine.waiting == 0)
     finally:
         signal.signal(signal.SIGUSR1, before)
