@@ -100,11 +100,9 @@ class Acts:
 
     async def stop_worker(self) -> None:
         """SIGSTOP to a supervisor, or to it and its children, until the engine has given away what it held."""
-        post = self._free_post()
-        if post is None or post.worker is None or any(other.is_busy for other in self._fleet.posts):
+        post = await self._working_post()
+        if post is None or post.worker is None:
             return
-        post.is_busy = True
-        await self._wait_for(lambda holds, is_alive: is_alive and holds > 0, post.name, 3.0)
         pids = tree(post.worker.pid) if self._dice.random() < 0.5 else [post.worker.pid]
         at, life = time.time(), post.life
         _signal(pids, signal.SIGSTOP)
@@ -152,6 +150,19 @@ class Acts:
             if pids:
                 self._write("kill producer", at, "", pids)
 
+    async def _working_post(self) -> Post | None:
+        """One that holds something, while nothing is being done to any, so that others can take over; now busy."""
+        deadline = time.time() + PATIENCE_S / 4
+        while time.time() < deadline:
+            post = None if any(other.is_busy for other in self._fleet.posts) else self._free_post()
+            if post is not None:
+                post.is_busy = True
+                if await self._wait_for(lambda holds, is_alive: is_alive and holds > 0, post.name, 1.0):
+                    return post
+                post.is_busy = False
+            await asyncio.sleep(0.1)
+        return None
+
     def _free_post(self) -> Post | None:
         posts = [post for post in self._fleet.posts if not post.is_busy and post.worker and post.worker.is_running]
         return self._dice.choice(posts) if posts else None
@@ -160,7 +171,7 @@ class Acts:
         self._fleet.start(post, post.name if self._dice.random() < SAME_NAME else None)
         post.is_busy = False
 
-    async def _wait_for(self, condition: Callable[[int, bool], bool], name: str, patience: float) -> None:
+    async def _wait_for(self, condition: Callable[[int, bool], bool], name: str, patience: float) -> bool:
         """Until the engine sees a worker so; what it does not know holds nothing and is dead."""
         deadline = time.time() + patience
         while time.time() < deadline:
@@ -169,8 +180,9 @@ class Acts:
                     seen = {view.heartbeat.worker: view for view in await self._look.inspector.workers()}
                 view = seen.get(name)
                 if condition(view.holds if view else 0, bool(view and view.is_alive)):
-                    return
+                    return True
             await asyncio.sleep(0.05)
+        return False
 
     def _write(self, word: str, at: float, worker: str = "", pids: tuple[int, ...] = ()) -> None:
         self._history.write(Act(word, at, time.time(), worker, pids))
