@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[set[str], Callable[[Engine], str]]] = {
     "priorities within a queue": ({"priorities"}, _flag("priorities")),
     "results": ({"results"}, _kept("results")),
     "events, progress": ({"events"}, _kept("events")),
-    "sends inside your transaction (`task.using`)": ({"transactions"}, _flag("transactions")),
+    "sends inside your transaction (`task.using`)": ({"transactions"}, _kept("transactions")),
     "needs `backend=` beside it": ({"needs_backend"}, _flag("needs_backend")),
     "may be that `backend=`": (set(), lambda engine: YES if hasattr(engine, "claims") else NO),
     "a message, a result, an event: at most": (

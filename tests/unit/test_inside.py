@@ -41,6 +41,17 @@ def test_an_engine_without_transactions_says_which_have_them(broker: str, connec
         task.using(connection)
 
 
+def test_behind_rabbitmq_it_is_the_backends_transaction(app: Polypool, connection: sqlite3.Connection) -> None:
+    backend = f"sqlite:///{FILE}?shared=yes"
+    carried = Polypool("shop", broker="amqp://localhost", backend=backend)
+    kept = Polypool("shop", broker=backend)
+    result = carried.task(name="mail")(lambda to: to).using(connection).delay("ann")
+    assert kept.result(result.id).status == "unknown"
+    connection.commit()
+    assert kept.result(result.id).status == "queued"
+    kept.close()
+
+
 @pytest.mark.parametrize("given", [None, "sqlite:///shop.db", object()])
 def test_what_is_no_connection_is_refused_with_what_is_one(app: Polypool, given: object) -> None:
     with pytest.raises(ConfigurationError, match=r"psycopg's Connection.*take a connection first"):
