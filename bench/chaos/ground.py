@@ -26,7 +26,7 @@ Outage = Callable[[float], Awaitable[None]]
 """Takes the engine away for so many seconds; returns when it is back."""
 
 REDIS_STAYS = frozenset({"lanes", "layout", "seq", "served", "workers", "tallies"})
-"""Keys that are there once for good. Beside them: tally:* by task, and hungry:* with who listened, until work comes."""
+"""Keys that are there once for good. Beside them: tally:* by task, and hungry:* and parked with who listened, until work comes."""
 POSTGRES_TABLES = ("task", "live", "ending", "event", "trimmed", "worker")
 SQLITE_TABLES = ("task", "event", "trimmed", "worker")
 
@@ -137,7 +137,7 @@ class RedisGround:
 
     @staticmethod
     def _stays(name: str) -> bool:
-        return name in REDIS_STAYS or name.startswith(("tally:", "hungry:"))
+        return name in REDIS_STAYS or name.startswith(("tally:", "hungry:", "parked"))
 
 
 class RabbitGround:
