@@ -14,6 +14,7 @@ from polypool.core.outcome import Cancelled, Dead, Deferred, Done, Failed, Failu
 from polypool.core.report import Search
 from tests.conformance.model import POLICY, Fact, Model
 from tests.conformance.scene import LEASE, Clock, Scene, message
+from tests.engines import redis
 from tests.engines.postgres import drop_schema, empty_schema
 
 WORKERS = ["w1", "w2"]
@@ -196,12 +197,22 @@ class PostgresMachine(EngineMachine):
         drop_schema(self.url)
 
 
+class RedisMachine(EngineMachine):
+    async def _open(self) -> None:
+        self.url = redis.fresh_url()
+        await super()._open()
+
+    def teardown(self) -> None:
+        super().teardown()
+        redis.clean(self.url)
+
+
 def test_no_order_of_events_tells_postgres_from_the_model(postgres: str) -> None:
     PostgresMachine.server = postgres
     test_no_order_of_events_tells_an_engine_from_the_model(PostgresMachine, 15)
 
 
-@pytest.mark.parametrize(("machine", "runs"), [(MemoryMachine, 150), (SqliteMachine, 60)])
+@pytest.mark.parametrize(("machine", "runs"), [(MemoryMachine, 150), (SqliteMachine, 60), (RedisMachine, 40)])
 def test_no_order_of_events_tells_an_engine_from_the_model(machine: type[EngineMachine], runs: int) -> None:
     quick = settings(max_examples=runs, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(machine, settings=quick)

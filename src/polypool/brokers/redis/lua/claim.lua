@@ -3,9 +3,10 @@
 -- of this claim among its takes, then ids.
 -- Result: now, the places of those that are unknown, then place and record (as it was before) of each that was leased.
 -- Atomic, so that of two copies one is claimed and none is in no place at all.
-reap()
 local worker = call('HGET', P .. 'names', ARGV[2])
 local until_then = worker and call('ZSCORE', P .. 'leases', worker)
+if until_then and tonumber(until_then) <= now then until_then = nil end
+if until_then then reap() end
 local answer, unknown, held, running = { string.format('%.6f', now), {} }, {}, {}, {}
 -- What its client has given up must not come into effect after it was given back.
 local given_up = until_then and tonumber(call('HGET', P .. 'worker:' .. worker, 'up to:' .. ARGV[3]) or 0)

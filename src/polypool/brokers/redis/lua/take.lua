@@ -4,9 +4,10 @@
 -- are emptied.
 -- Result: now, seconds until another try may bring something (or empty), the lanes' numbers, then id and record (as it was before) of each.
 -- Atomic, so that no message is held twice and none is in no place at all.
-reap()
 local worker = call('HGET', P .. 'names', ARGV[2])
 local until_then = worker and call('ZSCORE', P .. 'leases', worker)
+if until_then and tonumber(until_then) <= now then until_then = nil end
+if until_then then reap() end
 -- A take that its client has given up must not come into effect after it was given back.
 local given_up = until_then and tonumber(call('HGET', P .. 'worker:' .. worker, 'up to:' .. ARGV[3]) or 0)
 local answer = { string.format('%.6f', now), '', {} }
