@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from polypool.brokers.open import migrate_engine, open_engine
+from polypool.brokers.postgres.bell import Ring
 from polypool.brokers.postgres.engine import PostgresEngine
 from polypool.core.decide import decide
 from polypool.core.message import Delivery
@@ -113,7 +114,7 @@ async def test_what_a_polling_process_writes_wakes_who_can_listen(engine: Engine
     taking = asyncio.create_task(listening.broker.take([LANE], 5, "w1", 600))
 
     async def hears() -> bool:
-        return bell.is_hearing
+        return bell.hears(Ring.WORK)
 
     await eventually(hears, 60)
     await engine.broker.put([message("a")])

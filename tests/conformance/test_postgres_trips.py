@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from polypool.brokers.open import open_engine
+from polypool.brokers.postgres.bell import Ring
 from polypool.brokers.postgres.engine import PostgresEngine
 from polypool.brokers.postgres.session import Connection
 from polypool.core.decide import decide
@@ -73,10 +74,10 @@ async def hearing(url: str) -> Engine:
     assert isinstance(made, PostgresEngine)
     await made.broker.open()
     bell = made.broker._bell
-    with bell.attention():
+    with bell.attention(Ring.WORK), bell.attention(Ring.RESULTS):
 
         async def hears() -> bool:
-            return bell.is_hearing
+            return bell.hears(Ring.WORK) and bell.hears(Ring.RESULTS)
 
         await eventually(hears, 30)
     return made
@@ -161,3 +162,31 @@ async def test_an_end_that_is_told_before_the_send_was_answered_is_not_forgotten
         await client.broker.put([message(f"{turn}")])
         assert ids(await asyncio.wait_for(client.results.wait([f"{turn}"], 600), 60)) == [f"{turn}"]
     await working
+
+
+async def test_who_only_waits_for_results_is_not_woken_by_everybody_s_sends(url: str, worker: Engine) -> None:
+    waiter = open_engine(url)
+    assert isinstance(waiter, PostgresEngine)
+    bell = waiter.broker._bell
+    await waiter.broker.open()
+    await worker.broker.put([message("a")])
+    waiting = asyncio.create_task(waiter.results.wait(["a"], 600))
+
+    async def hears() -> bool:
+        return bell.hears(Ring.RESULTS)
+
+    await eventually(hears, 30)
+    rung = bell.count(Ring.WORK)
+    for number in range(5):
+        await worker.broker.put([message(f"b{number}")])
+    [first] = await worker.broker.take([LANE], 1, "w1", 30)
+    await worker.broker.settle([done(first)])
+    assert ids(await asyncio.wait_for(waiting, 60)) == ["a"]
+    assert bell.count(Ring.WORK) == rung
+    # Once it takes, it hears of work too.
+    await waiter.broker.beat(heartbeat("w2", lease=600.0))
+    taken = ids(await waiter.broker.take([LANE], 10, "w2", 600))
+    taking = asyncio.create_task(waiter.broker.take([LANE], 10, "w2", 600))
+    await worker.broker.put([message("c")])
+    assert taken + ids(await asyncio.wait_for(taking, 60)) == ["b0", "b1", "b2", "b3", "b4", "c"]
+    await waiter.broker.close()

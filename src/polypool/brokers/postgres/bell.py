@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import asyncpg
 
+from polypool.brokers.postgres.proxy import AnyConnection
 from polypool.brokers.postgres.rows import EVERYTHING
 from polypool.brokers.postgres.session import Session, end
 from polypool.core.error import ConfigurationError
@@ -19,7 +20,7 @@ from polypool.core.error import ConfigurationError
 ECHO_WITHIN = 3.0
 """Seconds in which a notification must have come back, or listening does not work here."""
 PING_EVERY = 15.0
-SLOWEST_RETRY = 5.0
+FIRST_RETRY, SLOWEST_RETRY = 0.05, 5.0
 
 log = logging.getLogger("polypool.postgres")
 
@@ -33,7 +34,8 @@ class Ring(enum.StrEnum):
 
 
 class Bell:
-    """One engine's ears. Listens from the first wait on."""
+    """One engine's ears. Listens for a kind from the first wait for it on: a process that only waits for results is not
+    woken by everybody's sends."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -42,16 +44,22 @@ class Bell:
         self._tell_results: Callable[[str], None] = _nobody
         self._listening: asyncio.Task[None] | None = None
         self._waiting = 0
-        self._broken = asyncio.Event()
+        self._wanted = set[Ring]()
+        self._hearing = frozenset[Ring]()
+        self._is_broken = False
+        self._stirred = asyncio.Event()
+        """The connection broke, or one more kind is wanted."""
         self._echo = asyncio.Event()
         self._nonce = ""
         self.is_polling = False
-        self.is_hearing = False
-        """Whatever is said from now on is heard, or everything rings when hearing is possible again."""
 
     def on_results(self, tell: Callable[[str], None]) -> None:
         """Who is to be told which results or streams changed: the text of a notification, or EVERYTHING."""
         self._tell_results = tell
+
+    def hears(self, kind: Ring) -> bool:
+        """Whether what is said of it from now on is heard, or rings when hearing is possible again."""
+        return kind in self._hearing
 
     def count(self, kind: Ring) -> int:
         """How often it rang; ask before looking, then wait `after` it, and nothing is missed."""
@@ -61,7 +69,7 @@ class Bell:
         """Return once it has rung more than `count` times, or after `wait` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
-        with self.attention():
+        with self.attention(kind):
             while self._counts[kind] == count and (left := deadline - loop.time()) > 0:
                 try:
                     async with asyncio.timeout(left):
@@ -69,12 +77,15 @@ class Bell:
                 except TimeoutError:
                     return
 
-    def attention(self) -> "Attention":
+    def attention(self, kind: Ring) -> "Attention":
         """A context in which somebody waits."""
-        return Attention(self)
+        return Attention(self, kind)
 
-    def enter(self) -> None:
+    def enter(self, kind: Ring) -> None:
         self._waiting += 1
+        if kind not in self._wanted:
+            self._wanted.add(kind)
+            self._stirred.set()
         if self._listening is None or self._listening.done():
             self._listening = asyncio.get_running_loop().create_task(self._listen_always())
 
@@ -101,19 +112,20 @@ class Bell:
             self.ring(kind)
 
     async def _listen_always(self) -> None:
-        pause = 0.05
+        pause = FIRST_RETRY
         while True:
             try:
                 if self.is_polling or self._session.is_pooled:
                     await self._poll()
                 else:
                     await self._listen()
-                    pause = 0.05
+                    pause = FIRST_RETRY
             except ConfigurationError as error:
                 log.error("not listening: %s", error)
                 return
             except Exception as error:
-                log.warning("listening again in %.3g s: %s", pause, error)
+                if pause == FIRST_RETRY:
+                    log.warning("cannot listen: %s; trying again until it works", error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, SLOWEST_RETRY)
 
@@ -130,12 +142,12 @@ class Bell:
         if self._session.is_pooled:
             connection.terminate()
             return
-        self._broken.clear()
-        connection.add_termination_listener(lambda _: self._broken.set())
+        self._is_broken = False
+        connection.add_termination_listener(lambda _: self._break())
+        listened = set[Ring]()
         try:
-            for kind in Ring:
-                await connection.add_listener(self._session.statements.channel(kind), self._heard)
             await connection.add_listener(self._session.statements.channel("echo"), self._heard)
+            await self._listen_to_wanted(connection, listened)
             self._ring_all()
             if not await self._hears():
                 log.warning(
@@ -146,18 +158,31 @@ class Bell:
                 )
                 self.is_polling = True
                 return
-            self.is_hearing = not self._broken.is_set()
-            while not self._broken.is_set():
+            while not self._is_broken:
+                self._stirred.clear()
+                await self._listen_to_wanted(connection, listened)
+                self._hearing = frozenset(listened)
                 try:
                     async with asyncio.timeout(PING_EVERY):
-                        await self._broken.wait()
+                        await self._stirred.wait()
                 except TimeoutError:
                     await connection.execute("SELECT 1", timeout=PING_EVERY)  # a half-open connection says nothing
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             return  # the next one rings everything
         finally:
-            self.is_hearing = False
+            self._hearing = frozenset()
             await end(connection)
+
+    async def _listen_to_wanted(self, connection: AnyConnection, listened: set[Ring]) -> None:
+        for kind in self._wanted - listened:
+            await connection.add_listener(self._session.statements.channel(kind), self._heard)
+            listened.add(kind)
+            self.ring(kind)  # what was said of it before was not heard
+
+    def _break(self) -> None:
+        self._is_broken = True
+        self._hearing = frozenset()
+        self._stirred.set()
 
     async def _hears(self) -> bool:
         """Whether what the other connection says arrives here."""
@@ -168,7 +193,7 @@ class Bell:
             async with asyncio.timeout(ECHO_WITHIN):
                 await self._echo.wait()
         except TimeoutError:
-            return self._broken.is_set()  # broken is not deaf
+            return self._is_broken  # broken is not deaf
         return True
 
     def _heard(self, _connection: object, _pid: int, channel: str, text: object) -> None:
@@ -183,11 +208,12 @@ class Bell:
 class Attention:
     """Counts a waiter in and out."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: Bell, kind: Ring) -> None:
         self._bell = bell
+        self._kind = kind
 
     def __enter__(self) -> None:
-        self._bell.enter()
+        self._bell.enter(self._kind)
 
     def __exit__(self, *_: object) -> None:
         self._bell.leave()

@@ -55,7 +55,7 @@ class PostgresBroker:
 
     async def put(self, messages: Sequence[Message]) -> Sequence[bool]:
         ready = encoded(messages, self.traits)
-        if len(messages) > EXPECTED_AT_ONCE or not self._bell.is_hearing:
+        if len(messages) > EXPECTED_AT_ONCE or not self._bell.hears(Ring.RESULTS):
             return await self._puts.add(ready)
         with self._watch.expecting([message.id for message in messages]) as expected:
             accepted = await self._puts.add(ready)
@@ -66,7 +66,7 @@ class PostgresBroker:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         emptied = self._emptied.pop(key := (worker, frozenset(lanes)), None)
-        if emptied is not None and self._bell.is_hearing and wait > 0:
+        if emptied is not None and self._bell.hears(Ring.WORK) and wait > 0:
             # The last take left nothing there: unless it has rung since, another look is a round trip for nothing.
             await self._rest(emptied, wait)
         while True:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from polypool.brokers.postgres.bell import Bell
+from polypool.brokers.postgres.bell import Bell, Ring
 from polypool.brokers.postgres.rows import EVERYTHING, mark
 
 MARK = 8
@@ -74,7 +74,7 @@ class Watch:
             self._tickets[key].append(entry)
         self._all.add(ticket)
         try:
-            with self._bell.attention():
+            with self._bell.attention(Ring.RESULTS):
                 yield ticket
         finally:
             self._all.discard(ticket)
