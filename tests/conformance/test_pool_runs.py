@@ -1,5 +1,7 @@
 """What a run gives back: values, failures, retries, events, answers. The same in all six kinds of pool."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -234,6 +236,30 @@ async def test_a_blocked_loop_is_reported_with_task_stack_and_seconds_while_it_i
         else:
             await bench.ended(bench.give("block", 1.2))
             assert bench.seen.blocks == []
+
+
+async def test_a_child_that_was_stopped_for_a_while_shows_where_its_loop_is_and_no_other_thread(
+    opened: Open, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the signal that asks for the stack was taken by whichever thread woke first."""
+    if kind not in ("asyncio", *GREENLETS):
+        pytest.skip("no loop to block")
+    monkeypatch.setattr("polypool.pools.pulse.AGAIN_AFTER", 0.1)
+    async with opened(spec(kind), blocked_after=0.3) as bench:
+        (pid,) = bench.pool.pids()
+        release = tmp_path / "release"
+        id = bench.give("computes", str(release))
+        await until(lambda: bench.pool.report().running)
+        (member,), asked = bench.pool._staff.members, bench.pool._pulse._asked
+        for _ in range(3):
+            os.kill(pid, signal.SIGSTOP)
+            await until(lambda: member in asked)
+            os.kill(pid, signal.SIGCONT)
+            await until(lambda: member.stack.endswith("\n"))
+            assert "in computes\n" in member.stack
+            await until(lambda: member not in asked)
+        release.touch()
+        await bench.ended(id)
 
 
 async def test_a_loop_blocked_by_c_code_that_keeps_the_interpreter_lock_is_reported_too(

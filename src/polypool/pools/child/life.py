@@ -82,8 +82,11 @@ def _serve(right: Birthright, end: Any, page: Page, outbox: Outbox, app: Applica
     executor = _executor(right, invoker, backlog, inbox, runner)
     inbox.attend(executor, backlog, watch)
     watch.attend(executor, inbox.calls)
+    # These inherit the mask: a child that was stopped for a while would else show the stack of one of them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (DUMP,))
     native.start_thread(outbox.write)
     native.start_thread(inbox.read)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (DUMP,))
     leave = _enter(app, invoker, runner)
     outbox.put(Ready(os.getpid()))
     try:
