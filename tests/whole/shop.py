@@ -27,6 +27,21 @@ def ship(order: str) -> None:
         os.close(file)
 
 
+@app.task(name="shop.reorder")
+def reorder(order: str, is_refused: bool = False) -> None:
+    """A task with a transaction of its own."""
+    connection = connect()
+    try:
+        sign = "%s" if SCHEMA else "?"
+        connection.execute(f"INSERT INTO {ORDERS} VALUES ({sign})", [order])
+        ship.using(connection).delay(order)
+        if is_refused:
+            raise ValueError("out of stock")
+        connection.commit()
+    finally:
+        connection.close()
+
+
 def connect() -> Any:
     """A connection as a program of this database has it: it begins by itself, and commits when told."""
     if SCHEMA:

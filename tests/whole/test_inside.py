@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from polypool import TaskFailed
 from polypool.brokers.open import open_engine
 from polypool.core.report import LaneCount
 from tests.whole.workers import until, worker
@@ -54,6 +55,17 @@ def test_a_sender_killed_amid_its_transactions_leaves_as_many_tasks_as_rows(shop
         until(lambda: set(taken) <= set(shipped(tmp_path)) and nothing_waits(shop), "all was shipped", patience=90)
     assert len(taken) >= KILLS * ORDERS_A_LIFE
     assert Counter(shipped(tmp_path)) == Counter(taken)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
+def test_a_running_task_sends_inside_a_transaction_of_its_own(shop: ModuleType, tmp_path: Path) -> None:
+    with worker(tmp_path, "shop:app"):
+        refused = shop.reorder.apply_async(("refused", True), max_retries=0)
+        with pytest.raises(TaskFailed, match="out of stock"):
+            refused.get(timeout=60)
+        shop.reorder.delay("kept").get(timeout=60)
+        until(lambda: shipped(tmp_path) and nothing_waits(shop), "what was kept was shipped", patience=90)
+    assert shipped(tmp_path) == orders(shop) == ["kept"]
 
 
 def has_orders(shop: ModuleType, enough: int) -> bool:
