@@ -28,6 +28,8 @@ class Gather(Generic[Item]):
             futures.append(future)
         if self._writing is None:
             self._writing = loop.create_task(self._write_all())
+        if len(futures) == 1:
+            return await futures[0]
         answers: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
