@@ -30,6 +30,7 @@ class Acts:
         self._is_away = False
         self.kill_producer: Callable[[], Awaitable[tuple[int, ...]]] | None = None
         self.sources = [THIS]
+        self.is_short = False
         self.has_priorities = look.broker.traits.priorities
 
     def known(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -117,7 +118,8 @@ class Acts:
         if self._is_away:
             return
         self._is_away = True
-        how = self._dice.choice(sorted(self._ground.outages))
+        slow = self._ground.slow_outages if self.is_short else frozenset[str]()
+        how = self._dice.choice(sorted(self._ground.outages.keys() - slow))
         at = time.time()
         await self._ground.outages[how](self._fleet.lease_s * self._dice.uniform(0.1, 1.5))
         self._write(f"outage: {how}", at)

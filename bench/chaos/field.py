@@ -32,6 +32,7 @@ SENT_BY = 0.92
 FUTURE_S = 3 * 86_400.0
 """By then every result's time to live is over and every dead worker is forgotten."""
 STARTS_WITHIN_S, ENDS_WITHIN_S, EMPTY_WITHIN_S = 60.0, 240.0, 60.0
+SHORT_S = 60.0
 READ_AT_ONCE = 500
 
 FENCED = re.compile(r"^(\S+ \S+) WARNING +silent for longer than its lease", re.MULTILINE)
@@ -93,7 +94,7 @@ class Field:
             sources = self._sources()
             sources = await self._take_posts(proxies, sources)
             acts = Acts(self._ground, self._fleet, proxies, self._dice, look)
-            acts.sources = sources
+            acts.sources, acts.is_short = sources, self._plan.seconds < SHORT_S
             mending = asyncio.ensure_future(acts.mend())
             await self._disturb(acts, proxies, sources)
             records = await self._ended(look)

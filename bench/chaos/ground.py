@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +26,8 @@ Outage = Callable[[float], Awaitable[None]]
 """Takes the engine away for so many seconds; returns when it is back."""
 
 REDIS_STAYS = frozenset({"lanes", "layout", "seq", "served", "workers", "tallies"})
-"""Keys that are there once for good. Beside them: tally:* by task, and hungry:* and parked with who listened, until work comes."""
+"""Keys that are there once for good. Beside them: tally:* by task, and who listened for work, until some comes."""
+REDIS_GROWS = ("tally:", "hungry:", "parked")
 POSTGRES_TABLES = ("task", "live", "ending", "event", "trimmed", "worker")
 SQLITE_TABLES = ("task", "event", "trimmed", "worker")
 
@@ -49,6 +50,10 @@ class Ground(Protocol):
     def outages(self) -> Mapping[str, Outage]:
         """The ways in which it goes away, by name; empty for a server that is not ours."""
 
+    @property
+    def slow_outages(self) -> Set[str]:
+        """Those that take a machine many seconds: short runs do without."""
+
     def left(self) -> dict[str, int]:
         """What is still kept and does not end by itself: things by name, and how many. Empty when all is well."""
 
@@ -65,6 +70,7 @@ class SqliteGround:
 
     name = "sqlite"
     backend = None
+    slow_outages = frozenset[str]()
     excuses_outages = True
     port = None
 
@@ -100,6 +106,7 @@ class RedisGround:
 
     name = "redis"
     backend = None
+    slow_outages = frozenset[str]()
     excuses_outages = False
 
     def __init__(self, server: redis.Server | None, url: str) -> None:
@@ -137,7 +144,7 @@ class RedisGround:
 
     @staticmethod
     def _stays(name: str) -> bool:
-        return name in REDIS_STAYS or name.startswith(("tally:", "hungry:", "parked"))
+        return name in REDIS_STAYS or name.startswith(REDIS_GROWS)
 
 
 class RabbitGround:
@@ -145,6 +152,7 @@ class RabbitGround:
 
     name = "rabbitmq"
     excuses_outages = False
+    slow_outages = frozenset({"kill", "stop"})
 
     def __init__(self, server: rabbitmq.Server, behind: RedisGround) -> None:
         self._server = server
@@ -176,6 +184,7 @@ class PostgresGround:
 
     name = "postgres"
     backend = None
+    slow_outages = frozenset[str]()
     excuses_outages = False
 
     def __init__(self, server: postgres.Server | None, url: str) -> None:
