@@ -1,16 +1,18 @@
 """What every engine stores in the same form: bodies of messages, and endings beside their state."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from polypool.core.codec import encode
+from polypool.core.codec import decode_message, encode
 from polypool.core.error import MessageTooLarge
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.message import Message
 from polypool.core.outcome import Failure, Usage
 from polypool.core.port import Traits
+from polypool.core.report import TaskView
 
 COPIES_REMEMBERED = 86_400.0
 """Seconds for which an id is known that was cancelled or purged while another engine carried copies of it."""
@@ -36,6 +38,30 @@ def record(id: str, state: str, task: str, is_dead: bool, ending: bytes | None) 
         return Record(id, State(state), task)
     kept = decode_ending(ending)
     return Record(id, State(state), task, kept.value, kept.failure, kept.ended_at, kept.usage, is_dead)
+
+
+def view(row: tuple[Any, ...]) -> TaskView:
+    """A row of `find.sql` as a person looks at it."""
+    _, id, task, state, queue, pool, priority, due, deliveries, worker, reason, ending, body = row
+    kept = decode_ending(ending) if ending else None
+    # Of what ended in order the body may be there still, but is nobody's business any more.
+    message = decode_message(body, id)[0] if body and (kept is None or reason is not None) else None
+    attempt = kept.attempt if kept else (message.attempt if message else 1) + max(deliveries - 1, 0)
+    return TaskView(
+        id,
+        task,
+        State(state),
+        queue,
+        pool,
+        priority,
+        attempt,
+        sent_at=kept.sent_at if kept else (message.sent_at if message else 0.0),
+        due=None if kept else due,
+        worker=worker,
+        reason=reason,
+        args=message.args if message else b"",
+        ended_at=kept.ended_at if kept else None,
+    )
 
 
 def encoded(messages: Sequence[Message], traits: Traits) -> list[bytes]:

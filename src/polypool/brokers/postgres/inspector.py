@@ -6,9 +6,7 @@ import msgspec
 
 from polypool.brokers.postgres.rows import EVERYTHING
 from polypool.brokers.postgres.session import Connection, Session
-from polypool.brokers.stored import COPIES_REMEMBERED, decode_ending
-from polypool.core.codec import decode_message
-from polypool.core.lifecycle import State
+from polypool.brokers.stored import COPIES_REMEMBERED, view
 from polypool.core.measure import Tally
 from polypool.core.report import Action, Heartbeat, LaneCount, Search, TaskView, WorkerView
 
@@ -42,7 +40,7 @@ class PostgresInspector:
         sql = self._session.statements["find"].replace("/* conditions */ true", conditions)
         now = self._session.clock()
         rows = await self._session.run(lambda connection: connection.fetch(sql, now, search.limit, *arguments))
-        return [_view(tuple(row)) for row in rows]
+        return [view(tuple(row)) for row in rows]
 
     async def act(self, action: Action, search: Search) -> int:
         waits_or_dead = (
@@ -105,26 +103,3 @@ def _sought(search: Search, *more: str) -> tuple[str, list[Any]]:
     if search.state is not None:
         condition(f"{_STATE} = $n", search.state.value)
     return " AND ".join(conditions) or "true", arguments
-
-
-def _view(row: tuple[Any, ...]) -> TaskView:
-    _, id, task, state, queue, pool, priority, due, deliveries, worker, reason, ending, body = row
-    kept = decode_ending(ending) if ending is not None else None
-    is_shown = body is not None and (kept is None or reason is not None)
-    message = decode_message(body, id)[0] if is_shown else None
-    attempt = kept.attempt if kept else (message.attempt if message else 1) + max(deliveries - 1, 0)
-    return TaskView(
-        id,
-        task,
-        State(state),
-        queue,
-        pool,
-        priority,
-        attempt,
-        sent_at=kept.sent_at if kept else (message.sent_at if message else 0.0),
-        due=due,
-        worker=worker,
-        reason=reason,
-        args=message.args if message else b"",
-        ended_at=kept.ended_at if kept else None,
-    )

@@ -9,8 +9,7 @@ from polypool.brokers.sqlite.database import Database
 from polypool.brokers.sqlite.rows import forget
 from polypool.brokers.sqlite.statements import SQL
 from polypool.brokers.sqlite.transaction import Ring, Transaction, to_json
-from polypool.brokers.stored import COPIES_REMEMBERED, decode_ending
-from polypool.core.codec import decode_message
+from polypool.brokers.stored import COPIES_REMEMBERED, view
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
 from polypool.core.report import Action, Heartbeat, LaneCount, Search, TaskView, WorkerView
@@ -44,7 +43,7 @@ class SqliteInspector:
 
     async def find(self, search: Search) -> list[TaskView]:
         sql, arguments = _sought(search, self._clock())
-        return [_view(row) for row in await self._rows(sql, {**arguments, "limit": search.limit})]
+        return [view(row) for row in await self._rows(sql, {**arguments, "limit": search.limit})]
 
     async def act(self, action: Action, search: Search) -> int:
         waits_or_dead = (
@@ -91,25 +90,3 @@ def _sought(search: Search, now: float, *more: str) -> tuple[str, dict[str, Any]
         sought_state = f"state = '{State(search.state).value}'"
         conditions.append(f"({sought_state} OR state = 'parked')" if search.state is State.QUEUED else sought_state)
     return SQL["find"].replace("/* conditions */ true", " AND ".join(conditions)), arguments
-
-
-def _view(row: tuple[Any, ...]) -> TaskView:
-    _, id, task, state, queue, pool, priority, due, deliveries, worker, reason, ending, body = row
-    kept = decode_ending(ending) if ending else None
-    message = decode_message(body, id)[0] if body else None
-    attempt = kept.attempt if kept else (message.attempt if message else 1) + max(deliveries - 1, 0)
-    return TaskView(
-        id,
-        task,
-        State(state),
-        queue,
-        pool,
-        priority,
-        attempt,
-        sent_at=kept.sent_at if kept else (message.sent_at if message else 0.0),
-        due=None if kept else due,
-        worker=worker,
-        reason=reason,
-        args=message.args if message else b"",
-        ended_at=kept.ended_at if kept else None,
-    )
