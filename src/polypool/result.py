@@ -176,8 +176,8 @@ def all_ended_now(ids: list[str]) -> Conversation[list[Record]]:
 def unknown(id: str) -> ResultUnknown:
     """The error for an id of which the engine knows nothing."""
     return ResultUnknown(
-        f"no task {id} is known: it was never sent, the transaction it was sent in has not been committed, it was purged, "
-        "or its time to live (result_ttl) is over",
+        f"no task {id} is known: it was never sent, the transaction it was sent in has not been committed, it was "
+        "purged, or its time to live (result_ttl) is over",
         task_id=id,
     )
 
