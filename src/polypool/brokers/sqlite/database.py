@@ -18,7 +18,7 @@ import msgspec
 from polypool.brokers.sqlite.fault import is_busy, mapped
 from polypool.brokers.sqlite.file import connect, identity
 from polypool.brokers.sqlite.options import Options
-from polypool.brokers.sqlite.transaction import Ring, Transaction
+from polypool.brokers.sqlite.transaction import Recount, Ring, Transaction
 from polypool.core.error import EngineUnreachable
 from polypool.native import lock, start_thread
 
@@ -203,10 +203,16 @@ class Database:
             rings: set[Ring] = set()
         for job in jobs:
             try:
-                rings.update(self._commit(connection, [job]))
+                rings.update(self._commit_alone(connection, job))
             except Exception as error:
                 job.error = mapped(error, self.path)
         return rings
+
+    def _commit_alone(self, connection: sqlite3.Connection, job: Job) -> Collection[Ring]:
+        try:
+            return self._commit(connection, [job])
+        except Recount:  # another process was quicker since the first try; now it takes care
+            return self._commit(connection, [job])
 
     def _commit(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> Collection[Ring]:
         self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
