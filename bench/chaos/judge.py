@@ -14,7 +14,8 @@ from polypool.core.lifecycle import State
 LEARNS_WITHIN_S = 30.0
 """A worker whose lease is over may learn so after another has begun what it held, when the engine is back."""
 HANGOVER_S = 2.0
-"""A worker that goes on after a stop begins what it had taken before, until it learns that it is fenced off."""
+"""A worker that goes on after a stop begins what it had taken before, until it learns that it is fenced off and its
+children do."""
 BEAT = 1 / 3
 """The share of a lease between two heartbeats: an outage that is shorter by so much can still end it."""
 KILLS = ("kill child", "kill worker")
@@ -122,7 +123,7 @@ class Case:
         if run.task in POISON:
             return "poison"
         if any(
-            fence.worker == run.worker and run.begun <= fence.at <= again.begun + LEARNS_WITHIN_S
+            fence.worker == run.worker and run.begun - HANGOVER_S <= fence.at <= again.begun + LEARNS_WITHIN_S
             for fence in self.fences
         ):
             return "lease lost"
