@@ -1,6 +1,7 @@
 """`python -m bench chaos ENGINE …`: run chaos and print its table. Exit status 1 at any violation; its history is kept.
 
-ENGINE is sqlite, redis, postgres, all, or the URL of a server that runs already (which is then not restarted).
+ENGINE is sqlite, redis, postgres, rabbitmq, all, or the URL of a server that runs already, which is then not
+restarted. A FILE.json that an earlier run wrote brings that run's column into the table.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from bench.chaos.field import Field, Outcome, Plan
 from bench.chaos.fleet import has_commit
 from bench.chaos.ground import GROUNDS, PREVIOUS, ground
-from bench.chaos.report import markdown, violations, write
+from bench.chaos.report import markdown, read, violations, write
 
 AUTO, NONE = "auto", "none"
 
@@ -23,8 +24,11 @@ AUTO, NONE = "auto", "none"
 def main(words: Sequence[str]) -> int:
     given = arguments(words)
     engines = list(GROUNDS) if "all" in given.engines else given.engines
-    outcomes = []
+    outcomes: list[Outcome] = []
     for engine in engines:
+        if engine.endswith(".json"):
+            outcomes += read(Path(engine))
+            continue
         outcome = chaos(engine, plan_of(given), given.previous)
         outcomes.append(outcome)
         if outcome.verdict.violations or given.keep:

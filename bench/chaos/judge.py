@@ -51,7 +51,7 @@ class Verdict:
 
     sent: int = 0
     ended: int = 0
-    acts: Counter[str] = field(default_factory=Counter)
+    acts: dict[str, int] = field(default_factory=dict)
     poison: int = 0
     condemned: int = 0
     """Innocents that lost three runs to acts."""
@@ -59,7 +59,7 @@ class Verdict:
     reruns: int = 0
     asked: int = 0
     """Reruns that the task itself had asked for."""
-    explained: Counter[str] = field(default_factory=Counter)
+    explained: dict[str, int] = field(default_factory=dict)
     overlaps: int = 0
     """Runs that began while an earlier one, of a worker that was out of the game, had not returned."""
     violations: list[str] = field(default_factory=list)
@@ -161,7 +161,7 @@ class Case:
 
 def judge(case: Case, records: Mapping[str, Record], left: Mapping[str, int]) -> Verdict:
     """Hold a run to what is promised."""
-    verdict = Verdict(sent=len(case.accepted), acts=Counter(act.word for act in case.acts))
+    verdict = Verdict(sent=len(case.accepted), acts=dict(Counter(act.word for act in case.acts)))
     wrong = verdict.violations
     wrong += [f"{id}: the first send was told that the id is there" for id in sorted(case.known)]
     wrong += [f"{id}: runs, but nobody sent it" for id in sorted(case.runs.keys() - case.sent.keys())]
@@ -227,6 +227,6 @@ def _judge_runs(verdict: Verdict, case: Case, runs: Sequence[Run]) -> None:
             what = "two live leases" if is_live else "nothing explains a rerun"
             verdict.violations.append(f"{what}: {run}, then {again}")
             continue
-        verdict.explained[reason] += 1
+        verdict.explained[reason] = verdict.explained.get(reason, 0) + 1
         verdict.asked += reason == "asked for"
         verdict.overlaps += run.ended is not None and run.ended > again.begun

@@ -1,13 +1,12 @@
 """The table of what came out of chaos: for a terminal, for a page, as JSON."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from bench.chaos.field import Outcome
-from bench.chaos.judge import Verdict
 
 SHOWN_VIOLATIONS = 20
 
@@ -15,10 +14,9 @@ SHOWN_VIOLATIONS = 20
 def rows(outcome: Outcome) -> Mapping[str, str]:
     """One engine's column: what was done and what came of it."""
     verdict = outcome.verdict
-    acts = verdict.acts
-    reasons = ", ".join(
-        f"{reason} {count}" for reason, count in verdict.explained.most_common() if reason != "asked for"
-    )
+    acts = Counter(verdict.acts)
+    by_reason = [(reason, n) for reason, n in Counter(verdict.explained).most_common() if reason != "asked for"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in by_reason)
     return {
         "lasted": f"{outcome.plan.seconds:.0f} s",
         "sent": f"{verdict.sent:,}",
@@ -61,20 +59,12 @@ def violations(outcome: Outcome) -> str:
 
 
 def write(path: Path, outcomes: Sequence[Outcome]) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode([_document(outcome) for outcome in outcomes])) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes)) + b"\n")
 
 
 def read(path: Path) -> list[Outcome]:
-    """What `write` wrote: runs made one after the other come into one table."""
-    return [
-        msgspec.convert({**one, "verdict": msgspec.convert(one["verdict"], Verdict)}, Outcome)
-        for one in msgspec.json.decode(path.read_bytes())
-    ]
-
-
-def _document(outcome: Outcome) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(outcome)
-    return found
+    """What `write` wrote: runs made at different times come into one table."""
+    return msgspec.json.decode(path.read_bytes(), type=list[Outcome])
 
 
 def _outages(acts: Mapping[str, int]) -> str:

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.chaos.field import Outcome, Plan
 from bench.chaos.history import Act, History, Line, Ran, Sent, read
 from bench.chaos.judge import Case, Fence, Verdict, judge
+from bench.chaos.report import markdown, violations, write
+from bench.chaos.report import read as report_of
 from bench.chaos.send import parcels
 from polypool.core.codec import encode
 from polypool.core.event import Record
@@ -131,6 +134,15 @@ def test_a_producer_started_again_would_send_the_very_same_messages() -> None:
     assert first == second
     ids = [item.id for parcel in first for item in parcel.items]
     assert len(set(ids)) == len(ids) == 500
+
+
+def test_what_a_run_wrote_comes_into_the_table_of_a_later_one(tmp_path: Path) -> None:
+    verdict = verdict_on([*SENT, *run(1, 1.0), *run(2, 3.0, 4.0, worker=OTHER), Act("cut", 1.0, 1.1)], succeeded(2))
+    outcome = Outcome("redis", Plan(), "not mixed in", 60.0, verdict, 1, 2, 0, "nowhere")
+    write(tmp_path / "told.json", [outcome])
+    assert report_of(tmp_path / "told.json") == [outcome]
+    assert markdown([outcome]).splitlines()[0] == "| | redis |"
+    assert "two live leases" in violations(outcome)
 
 
 def test_the_history_of_several_processes_is_read_back_line_by_line(tmp_path: Path) -> None:
