@@ -17,7 +17,6 @@ from redis import exceptions
 from polypool.brokers.redis.dial import Dialer
 from polypool.brokers.redis.fault import mapped
 from polypool.brokers.redis.record import unframed
-from polypool.brokers.redis.wire import Wire
 from polypool.core.error import EngineError
 
 FIRST, LONGEST = 0.1, 2.0
@@ -44,7 +43,6 @@ class Bell:
         self._error: EngineError | None = None
         self._orders = asyncio.Event()
         self._takes: dict[int, Brought] = {}
-        self._wire: Wire | None = None
         self._lost: asyncio.Future[Exception | None] | None = None
         self._heard_at = 0.0
 
@@ -65,6 +63,10 @@ class Bell:
         brought: Brought = asyncio.get_running_loop().create_future()
         self._takes[take] = brought
         return brought
+
+    def wake(self, take: int) -> None:
+        """Have it look again."""
+        self._bring(take, None)
 
     def forget(self, take: int) -> None:
         self._takes.pop(take, None)
@@ -150,7 +152,7 @@ class Bell:
 
     def _ring_takes(self) -> None:
         for take in self._takes:
-            self._bring(take, None)
+            self.wake(take)
 
     def _ring_orders(self) -> None:
         rung, self._orders = self._orders, asyncio.Event()

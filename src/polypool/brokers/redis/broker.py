@@ -109,12 +109,15 @@ class RedisBroker:
             if deliveries := taken.named(taken.found):
                 return deliveries
             left = max(deadline - loop.time(), 0.0)
+            alarm = loop.call_later(left if taken.pause is None else min(left, taken.pause), self._bell.wake, number)
             try:
-                await asyncio.wait([brought], timeout=left if taken.pause is None else min(left, taken.pause))
+                found = await brought
             except asyncio.CancelledError:
                 self.give_up(worker, number)
                 raise
-            if brought.done() and (found := brought.result()) is not None:
+            finally:
+                alarm.cancel()
+            if found is not None:
                 return taken.named(found)
             # It still waits there: what is brought from now on would be lost.
             self._unheard.setdefault(worker, set()).add(number)
