@@ -251,8 +251,8 @@ async def test_what_a_cancelled_take_had_claimed_comes_again_uncounted(front: Sc
     for turns in range(1, 30):
         await front.put(str(turns))
         taking = asyncio.create_task(front.engine.broker.take([LANE], 3, "w1", LONG))
-        for _ in range(turns):
-            await asyncio.sleep(0.0005)
+        for _ in range(turns * 4):
+            await asyncio.sleep(0)
         taking.cancel()
         [taken] = await asyncio.gather(taking, return_exceptions=True)
         if isinstance(taken, list):

@@ -39,9 +39,10 @@ _MISSING = f"""no RabbitMQ to test against; one of these helps:
 
 
 class Server:
-    """A private node: loopback only, in a folder of its own, ended by its pid. `settings` go into rabbitmq.conf."""
+    """A private node: loopback only, in a folder of its own, ended by its pid. `settings` go into rabbitmq.conf,
+    `arguments` to the Erlang that runs it."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, arguments: str = "") -> None:
         self.port, self._distribution_port, self._epmd_port = _free_ports(3)
         self._folder = Path(tempfile.mkdtemp(prefix="polypool-rabbitmq-"))
         lines = {
@@ -66,11 +67,15 @@ class Server:
             "RABBITMQ_MNESIA_BASE": str(self._folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self._folder / "log"),
             "RABBITMQ_PID_FILE": str(self._pid_file),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {arguments}",
         }
         self._epmd = self._spawn([str(_epmd()), "-port", str(self._epmd_port), "-address", "127.0.0.1"])
         self._script: subprocess.Popen[bytes] | None = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
 
     @property
     def url(self) -> str:
@@ -91,7 +96,7 @@ class Server:
         if self._script is None:
             return
         # The script waits for the node and is no use as its handle: signals must reach the node itself.
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             os.kill(int(self._pid_file.read_text()), how)
         self._script.wait(PATIENCE)
         self._script = None

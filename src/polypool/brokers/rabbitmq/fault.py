@@ -42,6 +42,11 @@ def mapped(error: BaseException, address: str) -> PolypoolError:
     """The error to raise to polypool's callers."""
     if isinstance(error, PolypoolError):
         return error
+    if isinstance(error, Closed) and error.code == 406 and "acknowledgement" in error.text:
+        return EngineUnreachable(
+            f"{address}: a task ran for longer than the server waits for acknowledgements; it goes on, so does this "
+            f"worker, but tell it that time: ?consumer_timeout=SECONDS in the URL (the server says: {error})"
+        )
     if isinstance(error, Closed):
         kind, advice = _BY_CODE.get(error.code, (EngineUnreachable, ""))
         return kind(f"{address}: {advice}{' ' if advice else ''}(the server says: {error})")
