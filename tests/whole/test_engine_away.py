@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -155,6 +156,24 @@ def test_work_goes_on_without_the_engine_and_what_ended_is_written_once_it_is_ba
     assert set(found["begin"].values()) == set(found["end"].values()) == {1}, "nothing ran twice"
     assert len(found["begin"]) == 31
     assert "Traceback" not in running.said()
+
+
+def test_what_ended_while_the_engine_was_away_past_the_lease_runs_no_second_time(
+    server: Server, marks: ModuleType, tmp_path: Path
+) -> None:
+    lease = 8.0
+    with worker(tmp_path, "marks:app", "--heartbeat", f"{lease:g}"):
+        results = [marks.held.delay(number) for number in range(30)]
+        until(lambda: sum(marks.read(tmp_path)["begin"].values()) == 30, "all tasks began")
+        with dead(server):
+            lapsed = time.monotonic() + lease + 1
+            (tmp_path / marks.GATE).touch()
+            until(
+                lambda: sum(marks.read(tmp_path)["end"].values()) == 30, "all tasks ended while nobody could write it"
+            )
+            until(lambda: time.monotonic() > lapsed, "the lease is over")
+        assert [result.get(timeout=PATIENCE) for result in results] == list(range(30))
+    assert set(marks.read(tmp_path)["begin"].values()) == {1}, "nothing ran twice"
 
 
 def _sent(marks: ModuleType) -> object:
