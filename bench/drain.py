@@ -1,31 +1,48 @@
-"""No-op tasks drained by one worker from a SQLite file on disk, results stored, beside raw sqlite3."""
+"""No-op tasks drained by one worker, results stored, beside what the engine itself gives.
 
+python -m bench drain redis           the default: sqlite, a file on disk
+"""
+
+import asyncio
 import time
+from collections.abc import Callable
 
+from bench import raw_postgres, raw_redis
+from bench.anywhere import another, anywhere
 from bench.processes import cpu
 from bench.raw_sqlite import take_and_settle
-from bench.reading import Extent, Reading, at_least, at_most
+from bench.reading import CannotMeasure, Extent, Reading, at_least, at_most
 from bench.stand import Stand, until
 
 WITHIN_S = 60.0
 MICRO = 1e6
+RAW: dict[str, Callable[[str, int], float]] = {
+    "sqlite": lambda _, count: take_and_settle(count),
+    "redis": lambda url, count: asyncio.run(raw_redis.raw(url, count)),
+    "postgres": lambda url, count: asyncio.run(raw_postgres.raw(url, count)),
+}
+"""What the engine itself gives, by a loop without polypool: tasks a second."""
 
 
 def measure(extent: Extent) -> list[Reading]:
+    engine = extent.engine or "sqlite"
+    if engine not in RAW:
+        raise CannotMeasure(f"there is nothing raw to compare with {engine}; there are {', '.join(RAW)}")
     count = extent.pick(full=60_000, quick=8_000)
     raw: list[float] = []
     ours: list[float] = []
     cpus: list[float] = []
     for _ in range(extent.repeats):
-        raw.append(take_and_settle(count))
-        rate, cpu_per_task = drain(count)
+        with anywhere(engine) as url:
+            raw.append(RAW[engine](url, count))
+            rate, cpu_per_task = drain(count, another(url))
         ours.append(rate)
         cpus.append(cpu_per_task * MICRO)
     ratios = [one / other for one, other in zip(ours, raw, strict=True)]
     return [
-        Reading("raw sqlite3: take + settle in batches of 100", "tasks/s", raw),
+        Reading(f"raw {engine}: take + settle in batches of 100", "tasks/s", raw),
         Reading("polypool: one worker, asyncio pool", "tasks/s", ours),
-        Reading("ratio to raw sqlite3", "×", ratios, at_least(0.5), "0.3 at the least"),
+        Reading(f"ratio to raw {engine}", "×", ratios, at_least(0.5), "0.3 at the least" if engine == "sqlite" else ""),
         Reading("supervisor's CPU per task", "µs", cpus, at_most(25), "of the whole process, SQLite included"),
     ]
 

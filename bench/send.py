@@ -1,15 +1,20 @@
-"""Sending to a SQLite file: `delay()` one at a time, each durable before the next, and `map`."""
+"""Sending: `delay()` one at a time, each accepted before the next, and `map`.
+
+python -m bench send redis            postgres, or any URL; the default: sqlite, a file on disk
+"""
 
 import time
 
+from bench.anywhere import another, anywhere
 from bench.reading import Extent, Reading, at_least
 from bench.stand import Stand
 
 
 def measure(extent: Extent) -> list[Reading]:
     one_by_one, mapped = extent.pick(full=10_000, quick=2_000), extent.pick(full=200_000, quick=40_000)
-    delays = [delay_rate(one_by_one) for _ in range(extent.repeats)]
-    maps = [map_rate(mapped) for _ in range(extent.repeats)]
+    with anywhere(extent.engine or "sqlite") as url:
+        delays = [delay_rate(one_by_one, another(url)) for _ in range(extent.repeats)]
+        maps = [map_rate(mapped, another(url)) for _ in range(extent.repeats)]
     return [
         Reading("delay(), one at a time, sync", "tasks/s", delays, at_least(5_000)),
         Reading("map over a generator", "tasks/s", maps, at_least(50_000)),
