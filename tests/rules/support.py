@@ -24,8 +24,10 @@ ENGINES: dict[str, Engine] = {
     "[SQLite](sqlite.md)": open_engine("sqlite:///tasks.db"),
     "[Redis, Valkey](redis.md)": open_engine("redis://localhost"),
     "[PostgreSQL](postgres.md)": open_engine("postgresql://localhost/db"),
-    "RabbitMQ, quorum queues": open_engine("amqp://localhost", backend="sqlite:///tasks.db"),
-    "RabbitMQ, classic queues": open_engine("amqp://localhost?queue_type=classic", backend="sqlite:///tasks.db"),
+    "[RabbitMQ](rabbitmq.md), quorum queues": open_engine("amqp://localhost", backend="sqlite:///tasks.db"),
+    "[RabbitMQ](rabbitmq.md), classic queues": open_engine(
+        "amqp://localhost?queue_type=classic", backend="sqlite:///tasks.db"
+    ),
 }
 OLDEST = ((), OLDEST_SQLITE[:2], OLDEST_REDIS, (OLDEST_POSTGRES,), OLDEST_RABBITMQ, OLDEST_RABBITMQ)
 
