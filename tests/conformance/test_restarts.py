@@ -1,12 +1,17 @@
 """An engine that was away takes nobody's lease: who could not beat meanwhile is not thought dead for it."""
 
+import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
+from polypool.core.error import EngineUnreachable
+from polypool.core.message import Delivery
 from tests.conformance.scene import Scene
 from tests.engines import postgres, redis
+from tests.engines.proxy import Proxy
 
 AWAY = 60.0
 Server = redis.Server | postgres.Server
@@ -81,3 +86,31 @@ async def test_a_worker_that_never_comes_back_after_a_restart_loses_what_it_held
     [delivery] = await other.take(worker="w2")
     assert (delivery.id, delivery.deliveries) == ("a", 2)
     await other.engine.broker.close()
+
+
+async def test_what_a_claim_brought_whose_answer_was_lost_runs_again_uncounted_while_its_worker_lives() -> None:
+    """On PostgreSQL; test_redis.py has the same of takes there."""
+    with postgres.private_server() as own:
+        async with Proxy(own.port) as proxy:
+            scene = Scene(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres", time.time)
+            await scene.engine.broker.open()
+            await scene.join(lease=AWAY)
+            await scene.put("a", "b")
+            first = await scene.take_one()
+            proxy.is_mute = True
+            taking = asyncio.create_task(scene.take())
+            held = "SELECT count(*) FROM live WHERE state = 'running'"
+            while postgres.execute(own.url, held)[0][0] < 2:
+                await asyncio.sleep(0.01)
+            proxy.cut()
+            proxy.is_mute = False
+            with pytest.raises(EngineUnreachable):
+                await taking
+            again: list[Delivery] = []
+            while not again:
+                with suppress(EngineUnreachable):
+                    again = await scene.take()
+            assert [(one.id, one.deliveries) for one in again] == [("b", 1)], "and not what it knows to hold"
+            assert await scene.settle(first)
+            assert await scene.settle(again[0])
+            await scene.engine.broker.close()

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from polypool.brokers.postgres import membership
 from polypool.brokers.postgres.bell import Bell, Ring
 from polypool.brokers.postgres.cancel import cancel
+from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.pile import Pile
 from polypool.brokers.postgres.rows import Lanes, add, encoded
 from polypool.brokers.postgres.session import Connection, Session
 from polypool.brokers.postgres.settle import Written, settle, written
-from polypool.brokers.postgres.take import Claim, give_back
+from polypool.brokers.postgres.take import Claim
+from polypool.brokers.postgres.takes import Takes
 from polypool.brokers.postgres.watch import Watch
 from polypool.core.message import Delivery, Lane, Message
 from polypool.core.outcome import Settlement
@@ -41,10 +44,12 @@ class PostgresBroker:
 
     traits = Traits(transactions=True)
 
-    def __init__(self, session: Session, bell: Bell, watch: Watch) -> None:
+    def __init__(self, session: Session, bell: Bell, watch: Watch, held: Held) -> None:
         self._session = session
+        self._held = held
         self._bell = bell
         self._watch = watch
+        self._takes = takes
         self._lanes = Lanes(session)
         self._emptied: dict[tuple[str, frozenset[Lane]], Emptied] = {}
         self._told: dict[str, frozenset[str]] = {}
@@ -73,11 +78,13 @@ class PostgresBroker:
             count = self._bell.count(Ring.WORK)
             now = self._session.clock()
             claim = Claim(self._lanes, lanes, limit, worker, now)
-            taking = self._session.start(self._session.run(claim.run))
+            taking = self._session.start(self._session.run(partial(claim.run, held=self._held)))
             try:
                 taken = await asyncio.shield(taking)
-            except asyncio.CancelledError:
-                self._undo(claim, taking)
+            except BaseException as error:
+                self._held.doubt(worker, claim.deliveries)
+                if isinstance(error, asyncio.CancelledError):
+                    self._undo(claim, taking)
                 raise
             self._vacuum(len(taken.deliveries))
             if 0 < len(taken.deliveries) < limit:
@@ -93,8 +100,14 @@ class PostgresBroker:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         now, name = self._session.clock(), heartbeat.worker
+        await self._takes.give_back(name)
         count = self._bell.count(Ring.ORDERS)
-        is_fenced, ids = await self._session.run(lambda connection: membership.beat(connection, heartbeat, now))
+
+        async def beat(connection: Connection) -> tuple[bool, list[str]]:
+            await self._held.give_back_unheard(connection, name)
+            return await membership.beat(connection, heartbeat, now)
+
+        is_fenced, ids = await self._session.run(beat)
         self._purge()
         if is_fenced or heartbeat.is_leaving:
             self._told.pop(name, None)
@@ -110,7 +123,10 @@ class PostgresBroker:
         return Orders(cancel=tuple(ids))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        return await self._settles.add([written(settlement, self.traits) for settlement in settlements])
+        given = [written(settlement, self.traits) for settlement in settlements]
+        accepted = await self._settles.add(given)
+        self._held.left(one.held for one in given)
+        return accepted
 
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         if not ids:
@@ -139,13 +155,6 @@ class PostgresBroker:
         if emptied.due is not None:
             wait = min(wait, emptied.due - self._session.clock())
         await self._bell.after(Ring.WORK, emptied.count, wait)
-
-    def _undo(self, claim: Claim, taking: "asyncio.Task[object]") -> None:
-        """Whoever asked has gone: what it was to get waits again, as if never taken."""
-        claim.is_abandoned = True
-        if taking.done() and not taking.cancelled() and taking.exception() is None:
-            deliveries: list[Delivery] = taking.result().deliveries  # type: ignore[attr-defined]
-            self._session.begin(self._session.run(lambda connection: give_back(connection, deliveries)))
 
     def _vacuum(self, taken: int) -> None:
         self._taken += taken

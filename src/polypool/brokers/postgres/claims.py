@@ -1,13 +1,15 @@
 """The Claims port over PostgreSQL."""
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 from itertools import repeat
 
+from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.pile import Pile
 from polypool.brokers.postgres.rows import Lanes, add, encoded
 from polypool.brokers.postgres.session import Connection, Session
-from polypool.brokers.postgres.take import delivery, give_back, reap
+from polypool.brokers.postgres.take import delivery, reap
+from polypool.brokers.postgres.takes import Takes
 from polypool.core.message import Delivery, Message
 from polypool.core.port import Traits
 
@@ -18,9 +20,11 @@ Confirmed = tuple[str, int | None]
 class PostgresClaims:
     """State for an engine that only carries messages."""
 
-    def __init__(self, session: Session, traits: Traits) -> None:
+    def __init__(self, session: Session, traits: Traits, held: Held) -> None:
         self._session = session
+        self._held = held
         self._traits = traits
+        self._takes = takes
         self._lanes = Lanes(session)
         self._enrolls: dict[float, Pile[Encoded, bool]] = {}
         """By the seconds within which they are to be confirmed."""
@@ -47,6 +51,7 @@ class PostgresClaims:
         seqs, tokens = [one.handle for one in deliveries], [one.token for one in deliveries]
         rows = await self._session.run(lambda connection: connection.rows("hand_over", seqs, tokens, guard))
         left = {(seq, token) for seq, token, _ in rows}
+        self._held.left(left)
         accepted = []
         for held in zip(seqs, tokens, strict=True):
             accepted.append(held in left)
@@ -65,12 +70,13 @@ class PostgresClaims:
         if not messages:
             return []
         claim = _Claim(self._lanes, encoded(messages, self._traits), worker, self._session.clock())
-        claiming = self._session.start(self._session.run(claim.run))
+        claiming = self._session.start(self._session.run(partial(claim.run, held=self._held)))
         try:
             await asyncio.shield(claiming)
         except BaseException:
             # Whoever asked is not told of what it was to get: that waits again, as if never claimed.
             claim.is_abandoned = True
+            self._held.doubt(worker, claim.claimed.values())
             if claiming.done() and claim.claimed:
                 self._session.begin(self._session.run(claim.give_back))
             raise
@@ -90,29 +96,39 @@ class _Claim:
         self.is_abandoned = False
         """Whoever asked has gone: what is claimed must be given back."""
 
-    async def run(self, connection: Connection) -> None:
+    async def run(self, connection: Connection, held: Held) -> None:
+        await held.give_back_unheard(connection, self._worker)
+        try:
+            await self._claim_all(connection)
+        except Exception:
+            held.doubt(self._worker)
+            raise
+        if self.is_abandoned:
+            await self.give_back(connection)
+        else:
+            held.reached(self.claimed.values())
+
+    async def _claim_all(self, connection: Connection) -> None:
         is_worker_left_behind = await self._claim(connection)
         if is_worker_left_behind and self._missing:
             await reap(connection, self._now)
             await self._claim(connection)
         if self._missing and await self._put_lost(connection):
             await self._claim(connection)
-        if self.is_abandoned:
-            await self.give_back(connection)
 
     async def give_back(self, connection: Connection) -> None:
         await give_back(connection, list(self.claimed.values()))
 
     @property
     def _missing(self) -> list[str]:
-        return list(dict.fromkeys(message.id for message, _ in self._given if message.id not in self.claimed))
+        return list(dict.fromkeys(message.id for message, _ in self._given if message.id not in self._claimed))
 
     async def _claim(self, connection: Connection) -> bool:
         """Claim what is still missing. Whether a living worker sees that another's lease has ended."""
-        rows = await connection.rows("claim_these", self._worker, self._missing, self._now)
+        rows = await connection.rows("claim_these", self._worker, self._missing, self._now, self._take)
         for _, _, id, *row, _ in map(tuple, rows):
             if id is not None:
-                self.claimed[id] = await delivery(connection, tuple(row), self._now)
+                self._claimed[id] = await delivery(connection, tuple(row), self._now)
         worker, lease_end = rows[0][:2]
         return worker is not None and lease_end <= self._now
 

@@ -7,10 +7,12 @@ from polypool.brokers.postgres.bell import Bell
 from polypool.brokers.postgres.broker import PostgresBroker
 from polypool.brokers.postgres.bus import PostgresBus
 from polypool.brokers.postgres.claims import PostgresClaims
+from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.inside import PostgresInside
 from polypool.brokers.postgres.inspector import PostgresInspector
 from polypool.brokers.postgres.results import PostgresResults
 from polypool.brokers.postgres.session import Session
+from polypool.brokers.postgres.takes import Takes
 from polypool.brokers.postgres.watch import Watch
 
 
@@ -22,8 +24,9 @@ class PostgresEngine:
         self.place = session.server
         bell = Bell(session)
         watch = Watch(bell)
-        self.broker = PostgresBroker(session, bell, watch)
-        self.claims = PostgresClaims(session, self.broker.traits)
+        held = Held()
+        self.broker = PostgresBroker(session, bell, watch, held)
+        self.claims = PostgresClaims(session, self.broker.traits, held)
         self.results = PostgresResults(session, watch)
         self.bus = PostgresBus(session, watch)
         self.inspector = PostgresInspector(session)

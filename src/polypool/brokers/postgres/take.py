@@ -1,9 +1,10 @@
-"""Claim messages for a worker, and give back what nobody waits for any more."""
+"""Claim messages for a worker, and put in line first what time or a death made due."""
 
 from collections.abc import Sequence
 
 import msgspec
 
+from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.rows import Lanes
 from polypool.brokers.postgres.session import Connection
 from polypool.core.codec import decode_message
@@ -18,6 +19,9 @@ class Taken(msgspec.Struct, frozen=True):
     deliveries: list[Delivery]
     due: float | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self.deliveries)
+
 
 class Claim:
     """One try to take what is due in some lanes."""
@@ -28,24 +32,34 @@ class Claim:
         self._limit = limit
         self._worker = worker
         self._now = now
+        self.deliveries: list[Delivery] = []
+        """What the last try brought."""
         self.is_abandoned = False
         """Whoever asked has gone: what is taken must be given back."""
 
-    async def run(self, connection: Connection) -> Taken:
+    async def run(self, connection: Connection, held: Held) -> Taken:
+        await held.give_back_unheard(connection, self._worker)
+        try:
+            taken = await self._take(connection)
+        except Exception:
+            held.doubt(self._worker)
+            raise
+        self.deliveries = taken.deliveries
+        held.reached(taken.deliveries)
+        return taken
+
+    async def _take(self, connection: Connection) -> Taken:
         numbers = await self._lanes.known(connection, self._wanted)
         taken = await self._claim(connection, numbers, is_sure=False)
         if taken.due is not None and taken.due <= self._now:
             # What has come due and what dead workers held is put in line first.
             await promote(connection, self._now)
             await reap(connection, self._now)
-            taken = await self._claim(connection, numbers, is_sure=True)
-        if self.is_abandoned:
-            await give_back(connection, taken.deliveries)
-            return Taken([])
+            taken = await self._claim(connection, numbers, True, take)
         return taken
 
-    async def _claim(self, connection: Connection, lanes: list[int], is_sure: bool) -> Taken:
-        rows = await connection.rows("claim", self._worker, lanes, self._limit, self._now, is_sure)
+    async def _claim(self, connection: Connection, lanes: list[int], is_sure: bool, take: int) -> Taken:
+        rows = await connection.rows("claim", self._worker, lanes, self._limit, self._now, is_sure, take)
         member, *times = rows[0][:3]
         if member is None:
             return Taken([])
@@ -77,11 +91,3 @@ async def reap(connection: Connection, now: float) -> None:
     """Put back what workers held whose lease has ended."""
     await connection.rows("bury_workers", now)
     await connection.rows("put_back", None)
-
-
-async def give_back(connection: Connection, deliveries: Sequence[Delivery]) -> None:
-    """As if never taken."""
-    if deliveries:
-        await connection.rows(
-            "give_back", [delivery.handle for delivery in deliveries], [delivery.token for delivery in deliveries]
-        )
