@@ -15,8 +15,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.private_postgres import private_postgres
 from bench.private_redis import private_redis
-from bench.reading import CannotMeasure, Extent, Reach, Reading, at_least, at_most
+from bench.reading import CannotMeasure, Extent, Reading, at_least, at_most
 
 FOLDER, ENGINES, INTERPRETER = "BENCH_PEERS", "BENCH_ENGINES", "BENCH_PY"
 WITHIN_S = 400.0
@@ -24,6 +25,7 @@ _MISSING = f"""the other queues' benchmark is not here; name its folder and an i
   {FOLDER}=PATH        holds run.py, bench_common.py and a folder a queue
   {INTERPRETER}=PYTHON    of an environment with the queues; {INTERPRETER}_ARQ, {INTERPRETER}_STREAQ, {INTERPRETER}_SAQ for those that need their own
   {ENGINES}=redis,postgres,rabbitmq   to measure only some"""  # noqa: E501
+SENDS = (("enq_plain", "sent one by one", at_least(5_000)), ("enq_fast", "sent in batches", at_least(50_000)))
 _UNKNOWN_PEER = '    raise SystemExit(f"unknown peer {peer}")'
 _OUR_WORKER = '    if peer == "polypool": return [[W("polypool"), "worker", "tasks:app"]] * procs\n'
 
@@ -121,12 +123,12 @@ def _readings(
     readings = [Reading(f"{engine}: {row.name}, drain", "tasks/s", rates[row]) for row in contest.rows]
     readings.append(Reading(f"{engine}: drain, ratio to the best other", "×", ratios, at_least(contest.ratio)))
     for row in contest.rows:
-        reach: Reach | None = at_least(5_000) if row is ours else None
-        for key, what in (("enq_plain", "sent one by one"), ("enq_fast", "sent in batches")):
+        for key, what, reach in SENDS:
             if all(key in sample for sample in drained[row]):
                 samples = [sample[key] for sample in drained[row]]
-                readings.append(Reading(f"{engine}: {row.peer}, {what}", "tasks/s", samples, reach))
-            reach = at_least(50_000) if row is ours and engine == "redis" else None
+                is_held_to = row is ours and engine == "redis"
+                name = f"{engine}: {row.peer}, {what}"
+                readings.append(Reading(name, "tasks/s", samples, reach if is_held_to else None))
     readings.append(Reading(f"{engine}: round trip p50", "ms", round_trips, at_most(contest.round_trip_ms)))
     return readings
 
@@ -180,9 +182,9 @@ def _engine(name: str) -> Iterator[dict[str, str]]:
         if name == "rabbitmq":
             from tests.engines import rabbitmq
 
-            ours["BENCH_AMQP"] = servers.enter_context(rabbitmq.private_url())
+            node = rabbitmq.Server()
+            servers.callback(node.remove)
+            ours["BENCH_AMQP"] = f"{node.url}/"
         if name == "postgres":
-            from tests.engines import postgres
-
-            ours["BENCH_PG"] = servers.enter_context(postgres.server_url())
+            ours["BENCH_PG"] = servers.enter_context(private_postgres())
         yield ours
