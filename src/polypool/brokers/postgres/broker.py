@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 import msgspec
 
 from polypool.brokers.postgres import membership
 from polypool.brokers.postgres.bell import Bell, Ring
 from polypool.brokers.postgres.cancel import cancel
-from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.pile import Pile
 from polypool.brokers.postgres.rows import Lanes, add, encoded
 from polypool.brokers.postgres.session import Connection, Session
@@ -44,9 +42,8 @@ class PostgresBroker:
 
     traits = Traits(transactions=True)
 
-    def __init__(self, session: Session, bell: Bell, watch: Watch, held: Held) -> None:
+    def __init__(self, session: Session, bell: Bell, watch: Watch, takes: Takes) -> None:
         self._session = session
-        self._held = held
         self._bell = bell
         self._watch = watch
         self._takes = takes
@@ -78,14 +75,7 @@ class PostgresBroker:
             count = self._bell.count(Ring.WORK)
             now = self._session.clock()
             claim = Claim(self._lanes, lanes, limit, worker, now)
-            taking = self._session.start(self._session.run(partial(claim.run, held=self._held)))
-            try:
-                taken = await asyncio.shield(taking)
-            except BaseException as error:
-                self._held.doubt(worker, claim.deliveries)
-                if isinstance(error, asyncio.CancelledError):
-                    self._undo(claim, taking)
-                raise
+            taken = await self._takes.run(worker, claim.run)
             self._vacuum(len(taken.deliveries))
             if 0 < len(taken.deliveries) < limit:
                 self._emptied[key] = Emptied(count, taken.due)
@@ -102,12 +92,7 @@ class PostgresBroker:
         now, name = self._session.clock(), heartbeat.worker
         await self._takes.give_back(name)
         count = self._bell.count(Ring.ORDERS)
-
-        async def beat(connection: Connection) -> tuple[bool, list[str]]:
-            await self._held.give_back_unheard(connection, name)
-            return await membership.beat(connection, heartbeat, now)
-
-        is_fenced, ids = await self._session.run(beat)
+        is_fenced, ids = await self._session.run(lambda connection: membership.beat(connection, heartbeat, now))
         self._purge()
         if is_fenced or heartbeat.is_leaving:
             self._told.pop(name, None)
@@ -123,10 +108,7 @@ class PostgresBroker:
         return Orders(cancel=tuple(ids))
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        given = [written(settlement, self.traits) for settlement in settlements]
-        accepted = await self._settles.add(given)
-        self._held.left(one.held for one in given)
-        return accepted
+        return await self._settles.add([written(settlement, self.traits) for settlement in settlements])
 
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         if not ids:

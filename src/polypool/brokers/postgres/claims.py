@@ -1,10 +1,8 @@
 """The Claims port over PostgreSQL."""
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import repeat
 
-from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.pile import Pile
 from polypool.brokers.postgres.rows import Lanes, add, encoded
 from polypool.brokers.postgres.session import Connection, Session
@@ -20,9 +18,8 @@ Confirmed = tuple[str, int | None]
 class PostgresClaims:
     """State for an engine that only carries messages."""
 
-    def __init__(self, session: Session, traits: Traits, held: Held) -> None:
+    def __init__(self, session: Session, traits: Traits, takes: Takes) -> None:
         self._session = session
-        self._held = held
         self._traits = traits
         self._takes = takes
         self._lanes = Lanes(session)
@@ -51,7 +48,6 @@ class PostgresClaims:
         seqs, tokens = [one.handle for one in deliveries], [one.token for one in deliveries]
         rows = await self._session.run(lambda connection: connection.rows("hand_over", seqs, tokens, guard))
         left = {(seq, token) for seq, token, _ in rows}
-        self._held.left(left)
         accepted = []
         for held in zip(seqs, tokens, strict=True):
             accepted.append(held in left)
@@ -70,17 +66,7 @@ class PostgresClaims:
         if not messages:
             return []
         claim = _Claim(self._lanes, encoded(messages, self._traits), worker, self._session.clock())
-        claiming = self._session.start(self._session.run(partial(claim.run, held=self._held)))
-        try:
-            await asyncio.shield(claiming)
-        except BaseException:
-            # Whoever asked is not told of what it was to get: that waits again, as if never claimed.
-            claim.is_abandoned = True
-            self._held.doubt(worker, claim.claimed.values())
-            if claiming.done() and claim.claimed:
-                self._session.begin(self._session.run(claim.give_back))
-            raise
-        claimed = dict(claim.claimed)
+        claimed = dict(await self._takes.run(worker, claim.run))
         return [claimed.pop(message.id, None) for message in messages]
 
 
@@ -92,32 +78,20 @@ class _Claim:
         self._given = given
         self._worker = worker
         self._now = now
-        self.claimed: dict[str, Delivery] = {}
-        self.is_abandoned = False
-        """Whoever asked has gone: what is claimed must be given back."""
+        self._claimed: dict[str, Delivery] = {}
+        self._take = 0
 
-    async def run(self, connection: Connection, held: Held) -> None:
-        await held.give_back_unheard(connection, self._worker)
-        try:
-            await self._claim_all(connection)
-        except Exception:
-            held.doubt(self._worker)
-            raise
-        if self.is_abandoned:
-            await self.give_back(connection)
-        else:
-            held.reached(self.claimed.values())
-
-    async def _claim_all(self, connection: Connection) -> None:
+    async def run(self, connection: Connection, take: int) -> dict[str, Delivery]:
+        """`take`: its number, see takes.py. A repeated try begins anew: what the one before had was undone, or is given
+        back."""
+        self._claimed, self._take = {}, take
         is_worker_left_behind = await self._claim(connection)
         if is_worker_left_behind and self._missing:
             await reap(connection, self._now)
             await self._claim(connection)
         if self._missing and await self._put_lost(connection):
             await self._claim(connection)
-
-    async def give_back(self, connection: Connection) -> None:
-        await give_back(connection, list(self.claimed.values()))
+        return self._claimed
 
     @property
     def _missing(self) -> list[str]:

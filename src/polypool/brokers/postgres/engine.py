@@ -7,7 +7,6 @@ from polypool.brokers.postgres.bell import Bell
 from polypool.brokers.postgres.broker import PostgresBroker
 from polypool.brokers.postgres.bus import PostgresBus
 from polypool.brokers.postgres.claims import PostgresClaims
-from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.inside import PostgresInside
 from polypool.brokers.postgres.inspector import PostgresInspector
 from polypool.brokers.postgres.results import PostgresResults
@@ -24,9 +23,9 @@ class PostgresEngine:
         self.place = session.server
         bell = Bell(session)
         watch = Watch(bell)
-        held = Held()
-        self.broker = PostgresBroker(session, bell, watch, held)
-        self.claims = PostgresClaims(session, self.broker.traits, held)
+        takes = Takes(session)
+        self.broker = PostgresBroker(session, bell, watch, takes)
+        self.claims = PostgresClaims(session, self.broker.traits, takes)
         self.results = PostgresResults(session, watch)
         self.bus = PostgresBus(session, watch)
         self.inspector = PostgresInspector(session)

@@ -1,10 +1,9 @@
-"""Claim messages for a worker, and put in line first what time or a death made due."""
+"""Claim messages for a worker; what time or a death has made due is put in line first."""
 
 from collections.abc import Sequence
 
 import msgspec
 
-from polypool.brokers.postgres.held import Held
 from polypool.brokers.postgres.rows import Lanes
 from polypool.brokers.postgres.session import Connection
 from polypool.core.codec import decode_message
@@ -32,25 +31,11 @@ class Claim:
         self._limit = limit
         self._worker = worker
         self._now = now
-        self.deliveries: list[Delivery] = []
-        """What the last try brought."""
-        self.is_abandoned = False
-        """Whoever asked has gone: what is taken must be given back."""
 
-    async def run(self, connection: Connection, held: Held) -> Taken:
-        await held.give_back_unheard(connection, self._worker)
-        try:
-            taken = await self._take(connection)
-        except Exception:
-            held.doubt(self._worker)
-            raise
-        self.deliveries = taken.deliveries
-        held.reached(taken.deliveries)
-        return taken
-
-    async def _take(self, connection: Connection) -> Taken:
+    async def run(self, connection: Connection, take: int) -> Taken:
+        """`take`: its number, see takes.py."""
         numbers = await self._lanes.known(connection, self._wanted)
-        taken = await self._claim(connection, numbers, is_sure=False)
+        taken = await self._claim(connection, numbers, False, take)
         if taken.due is not None and taken.due <= self._now:
             # What has come due and what dead workers held is put in line first.
             await promote(connection, self._now)

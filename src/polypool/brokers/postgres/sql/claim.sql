@@ -1,6 +1,7 @@
 -- Hand the first messages of some lanes to a worker: each take raises the token and the delivery count.
 -- Tables: live, task, worker. $1 the worker's name, $2 lanes in the order to empty them, $3 how many, $4 now, $5 whether to
--- do so though a delay, a guard or a lease has ended, whose messages may have to go first.
+-- do so though a delay, a guard or a lease has ended, whose messages may have to go first, $6 the number of this take (see
+-- give_back.sql).
 -- Result: rows of the worker's number (null: not alive), the next times at which a delay or a guard and a lease end (see
 -- bury_workers.sql), and a claimed message (nulls: none): seq, token, deliveries, is cancelled, lane, priority, body. Locked
 -- rows are passed over, so no two workers get the same.
@@ -14,7 +15,8 @@ WITH next AS MATERIALIZED (
             WHERE NOT is_dead) AS lease_end
 ), claimed AS (
     UPDATE polypool.live
-    SET state = 'running', worker = (SELECT worker FROM next), token = token + 1, deliveries = deliveries + 1
+    SET state = 'running', worker = (SELECT worker FROM next), token = token + 1, deliveries = deliveries + 1,
+        take = $6::bigint
     WHERE ctid = ANY (ARRAY(
         SELECT picked.place
         FROM next, unnest($2::integer[]) WITH ORDINALITY AS wanted (lane, turn)

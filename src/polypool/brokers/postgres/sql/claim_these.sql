@@ -1,6 +1,6 @@
 -- Hand these very messages to a worker, from wherever they wait; to one that is not alive nothing, but what was parked goes
 -- to its lane.
--- Tables: task, live, worker. $1 the worker's name, $2 ids, $3 now.
+-- Tables: task, live, worker. $1 the worker's name, $2 ids, $3 now, $4 the number of this take (see give_back.sql).
 -- Result: rows of the worker's number (null: not alive), the next time at which a lease ends, and a claimed message (nulls:
 -- none): id, seq, token, deliveries, is cancelled, lane, priority, body. Locked in order, and looked at again once locked:
 -- of two copies one is claimed.
@@ -18,7 +18,8 @@ WITH member AS MATERIALIZED (
     UPDATE polypool.live
     SET state = CASE WHEN member.worker IS NULL THEN 'queued' ELSE 'running' END, worker = member.worker,
         token = token + CASE WHEN member.worker IS NULL THEN 0 ELSE 1 END,
-        deliveries = deliveries + CASE WHEN member.worker IS NULL THEN 0 ELSE 1 END
+        deliveries = deliveries + CASE WHEN member.worker IS NULL THEN 0 ELSE 1 END,
+        take = $4::bigint
     FROM found, member
     WHERE live.seq = found.seq
     RETURNING found.id, live.seq, live.token, live.deliveries, live.is_cancelled, live.lane, live.priority, found.body

@@ -4,8 +4,8 @@
 -- Rings for work where somebody waits who would not look again before: each does at the end of the first lease, at the
 -- latest of its own.
 WITH added AS (
-    INSERT INTO polypool.task (id, task, lane, priority, due, body)
-    SELECT id, task, lane, priority, due, body
+    INSERT INTO polypool.task (id, task, lane, priority, due, body, is_carried)
+    SELECT id, task, lane, priority, due, body, due <= $7::float8
     FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[], $5::float8[], $6::bytea[])
          WITH ORDINALITY AS given (id, task, lane, priority, due, body, place)
     ORDER BY place

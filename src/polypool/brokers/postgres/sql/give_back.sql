@@ -1,9 +1,9 @@
--- Return claimed messages of which nothing was run, uncounted.
--- Tables: live. $1 seqs, $2 tokens; a stale token changes nothing. Rings for work.
+-- Return what takes brought that reached nobody (cancelled, or the answer was lost), uncounted and in the old places.
+-- Tables: live, worker. $1 the worker's name, $2 the numbers of the takes. What was given to somebody else, or to this worker
+-- by another take, is left as it is: doing it twice changes nothing. Rings for work.
 WITH given AS (
     UPDATE polypool.live SET state = 'queued', worker = NULL, deliveries = deliveries - 1
-    FROM unnest($1::bigint[], $2::bigint[]) AS held (seq, token)
-    WHERE live.seq = held.seq AND live.token = held.token AND live.state = 'running'
-    RETURNING live.seq
+    WHERE state = 'running' AND worker = (SELECT id FROM polypool.worker WHERE name = $1) AND take = ANY ($2::bigint[])
+    RETURNING seq
 )
-SELECT count(*), (SELECT pg_notify('polypool:work', '')) FROM given
+SELECT seq, (SELECT pg_notify('polypool:work', '')) FROM given
