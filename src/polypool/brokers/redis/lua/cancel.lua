@@ -12,7 +12,7 @@ for at = 2, #ARGV, 3 do
     if WAITING[state] then
       call('ZREM', P .. WAITING[state] .. lane, id)
       remember(id, flags)
-      finish(id, head, 'C', keeping(tonumber(ARGV[at + 1])), ARGV[at + 2], listed)
+      finish(id, key, head, 'C', keeping(tonumber(ARGV[at + 1])), ARGV[at + 2], listed)
       is_accepted = 1
     elseif state == 'r' then
       if not has(flags, CANCELLED) then call('SETRANGE', key, 1, string.char(flags + CANCELLED)) end

@@ -118,19 +118,19 @@ local function keeping(seconds)
 end
 
 -- Write how a message ended. `keep`: as above, nil: nothing is kept; state 'D': a dead letter, kept with its body.
-local function finish(id, head, state, keep, ending, listed)
-  local key, flags, record = P .. 'task:' .. id, string.byte(head, 2), nil
-  local front, due = state .. string.sub(head, 2, 24) .. NOBODY, string.sub(head, DUE_FROM, DUE_TO)
+local function finish(id, key, head, state, keep, ending, listed)
+  local flags, record = string.byte(head, 2), nil
   if state == 'D' then
     local _, _, _, _, seq, _, _, _, _, _, before = unpack_header(FORMAT, head)
     local body = string.sub(call('GET', key), HEADER + before + 1)
-    record = front .. due .. pack('>dI4', 0, #ending) .. ending
+    record = state .. string.sub(head, 2, 24) .. NOBODY .. string.sub(head, DUE_FROM, DUE_TO) .. pack('>dI4', 0, #ending) .. ending
     call('SET', key, record .. body)
     call('ZADD', P .. 'dead', seq, pack('>I8', seq) .. id)
   elseif not keep then
     forget(id, flags)
   else
-    record = front .. due .. keep.until_then .. pack('>I4', #ending) .. ending
+    record = state .. string.sub(head, 2, 24) .. NOBODY .. string.sub(head, DUE_FROM, DUE_TO) .. keep.until_then
+      .. pack('>I4', #ending) .. ending
     call('SET', key, record, 'PX', keep.span)
     if has(flags, STREAMED) then
       call('PEXPIRE', P .. 'events:' .. id, keep.span)

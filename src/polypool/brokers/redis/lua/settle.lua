@@ -38,18 +38,19 @@ local function free(id, head)
   if has(string.byte(head, 2), CANCELLED) then call('SREM', P .. 'asked:' .. unpack_header('>I4', worker), id) end
 end
 
-local place = 0
+local place, RUNNING = 0, string.byte('r')
 while at <= #ARGV do
   local id, manner = ARGV[at], manners[ARGV[at + 2]]
-  local head = call('GETRANGE', P .. 'task:' .. id, 0, HEADER - 1)
+  local key = P .. 'task:' .. id
+  local head = call('GETRANGE', key, 0, HEADER - 1)
   local is_same = string.sub(head, FENCE_FROM, FENCE_TO) == ARGV[at + 1]
-  local is_held = is_same and string.sub(head, 1, 1) == 'r'
+  local is_held = is_same and string.byte(head) == RUNNING
   local next = at + 4
   place = place + 1
   if is_held then
     free(id, head)
     if manner.kind ~= 'A' then
-      finish(id, head, manner.kind, manner.keep, ARGV[at + 3], listed)
+      finish(id, key, head, manner.kind, manner.keep, ARGV[at + 3], listed)
     else
       again(id, head, tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), ARGV[at + 6], fronts[tonumber(ARGV[at + 7])])
     end
