@@ -151,19 +151,20 @@ async def test_a_server_short_of_memory_is_told_to_senders_while_takes_go_on(
 async def test_a_full_queue_that_rejects_takes_nothing(server: rabbitmq.Server, front: Scene) -> None:
     await front.put("makes-the-queue")
     assert await drained(front, 1) == ["makes-the-queue"]
-    limit = '{"max-length": 1, "overflow": "reject-publish"}'
+    limit = '{"max-length": 5, "overflow": "reject-publish"}'
     pattern = f"^{rabbitmq.queue_name(front.url, LANE)}$"
     await asyncio.to_thread(server.control, "set_policy", "small", pattern, limit, "--apply-to", "queues")
     try:
-        accepted = 0
+        accepted, until = 0, time.monotonic() + LONG
         with pytest.raises(EngineFull, match="rejects"):
-            for accepted in range(50):
+            while time.monotonic() < until:  # the server takes its time to apply a policy
                 await front.put(f"more-{accepted}")
+                accepted += 1
         assert await front.state(f"more-{accepted}") is None, "what was refused left nothing behind"
+        assert len(await drained(front, accepted)) == accepted
+        await eventually(lambda: is_accepted(front, f"more-{accepted}"), within=LONG)
     finally:
         await asyncio.to_thread(server.control, "clear_policy", "small")
-    assert len(await drained(front, accepted)) == accepted
-    await eventually(lambda: is_accepted(front, f"more-{accepted}"), within=LONG)
 
 
 async def _held_past_the_servers_patience(scene: Scene) -> Delivery:
