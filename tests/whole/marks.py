@@ -16,7 +16,6 @@ from polypool import Polypool, current
 app = Polypool(
     "marks",
     broker=os.environ.get("MARKS_BROKER", "sqlite:///marks.db"),
-    max_lost=int(os.environ.get("MARKS_MAX_LOST", "3")),
 )
 MARKS = "marks.txt"
 GATE = "gate"
