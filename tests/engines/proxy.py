@@ -16,6 +16,8 @@ class Proxy:
         self.is_mute = False
         """Answers are thrown away: what was asked is done, but nobody hears so."""
         self.swallowed = 0
+        self.asked = 0
+        """Bytes of questions that went through."""
         self.cuts = 0
         """Connections that were cut in the middle of what they passed."""
 
@@ -68,6 +70,7 @@ class Proxy:
                 allowed = self._allowed(len(words), is_answer)
                 writer.write(words[:allowed])
                 await writer.drain()
+                self.asked += 0 if is_answer else allowed
                 if allowed < len(words):
                     # In order, so that the other side has the first half of the frame before the end.
                     writer.close()

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from polypool.brokers.postgres.session import LONGEST_STATEMENT, Connection, Session
 
@@ -29,10 +29,14 @@ class Takes:
         """By worker: the takes to give back, each with the time until which the server may yet do it."""
         self._given_back: set[int] = set()
         """Those of them that were given back once."""
+        self._abandoned: dict[str, set[asyncio.Task[Any]]] = {}
+        """By worker: takes under way whose answer nobody waits for."""
 
     async def run(self, worker: str, take: Callable[[Connection, int], Awaitable[T]]) -> T:
         """Do one; its answer is true if it brought something. Whatever keeps that from being returned, what it brought
         is given back."""
+        while abandoned := self._abandoned.get(worker):
+            await asyncio.wait(abandoned)  # or what they bring would be missing here, though nobody else gets it
         if not self._given_back.issuperset(self._unheard.get(worker, ())):
             await self.give_back(worker)
         trial: _Trial[T] = _Trial(worker, take, self._numbers)
@@ -41,7 +45,10 @@ class Takes:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             trial.is_abandoned = True
-            if running.done() and not running.cancelled() and running.exception() is None:
+            if not running.done():
+                self._abandoned.setdefault(worker, set()).add(running)
+                running.add_done_callback(self._abandoned[worker].discard)
+            elif not running.cancelled() and running.exception() is None:
                 self._give_up(trial, running.result())
             raise
 
