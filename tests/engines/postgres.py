@@ -47,7 +47,7 @@ class Server:
         self._run(["initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
 
     def start(self) -> None:
-        settings = ["listen_addresses=127.0.0.1", "fsync=off", "shared_buffers=32MB", "max_connections=50"]
+        settings = ["listen_addresses=127.0.0.1", "fsync=off", "shared_buffers=32MB", "max_connections=200"]
         command = [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)]
         command += ["-k", "", *(part for setting in settings for part in ("-c", setting))]
         with open(self.folder / "log", "ab") as log:
