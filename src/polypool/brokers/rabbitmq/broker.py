@@ -7,7 +7,6 @@ settle  at the backend, fenced and atomic ─▶ acknowledge the copy
 """
 
 import asyncio
-import hashlib
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
@@ -16,12 +15,11 @@ from typing import Any
 import msgspec
 
 from polypool.brokers.rabbitmq.confirmer import CONFIRM_WITHIN, Confirmer
-from polypool.brokers.rabbitmq.copies import Copy
+from polypool.brokers.rabbitmq.copies import Copy, message_of
 from polypool.brokers.rabbitmq.hopper import Hopper
 from polypool.brokers.rabbitmq.options import Options
 from polypool.brokers.rabbitmq.sender import Sender
 from polypool.brokers.stored import encoded
-from polypool.core.codec import decode_message, encode
 from polypool.core.decide import decide
 from polypool.core.error import EngineError, EngineFull, TraitMissing
 from polypool.core.message import Delivery, Lane, Message
@@ -35,8 +33,6 @@ SHORT = 60.0
 """Endings kept for less than this are written after their copy is acknowledged."""
 REMEMBERED = 3600.0
 """Seconds an ending is kept, without its value, whose copy will be delivered again: the connection it came on broke."""
-MOST_KEPT = 65_536
-"""Bytes kept of a body that nobody can read."""
 
 logger = logging.getLogger("polypool.rabbitmq")
 
@@ -231,7 +227,7 @@ class RabbitBroker:
     async def _claim(self, lanes: Sequence[Lane], limit: int, worker: str) -> list[Delivery]:
         claimed: list[Delivery] = []
         while len(claimed) < limit and (copies := self._hopper.pop(lanes, limit - len(claimed))):
-            decoded = [_decoded(copy) for copy in copies]
+            decoded = [message_of(copy) for copy in copies]
             try:
                 deliveries = await self._backend.claims.claim([message for message, _ in decoded], worker)
             except BaseException:
@@ -298,16 +294,6 @@ def traits_of(options: Options, backend: Traits) -> Traits:
 
 async def _listed(taking: Coroutine[Any, Any, Sequence[Delivery]]) -> list[Delivery]:
     return list(await taking)
-
-
-def _decoded(copy: Copy) -> tuple[Message, str | None]:
-    """A copy's message; for what is none a label, under which it can go to the dead letters."""
-    message, defect = decode_message(copy.body)
-    if defect is None:
-        return message, None
-    id = f"undecodable-{hashlib.sha256(copy.body).hexdigest()[:24]}"
-    args = encode([[copy.body[:MOST_KEPT]], {}])
-    return Message(id=id, task="?", args=args, queue=copy.lane.queue, pool=copy.lane.pool), defect
 
 
 def _in_order(deliveries: list[Delivery], lanes: Sequence[Lane]) -> list[Delivery]:

@@ -46,6 +46,6 @@ class Confirmer:
         while self._piled:
             ids, self._piled = self._piled[:AT_ONCE], self._piled[AT_ONCE:]
             try:
-                await self._claims.confirm(ids, [0] * len(ids))
+                await self._claims.confirm(ids)
             except EngineError as error:
                 logger.debug("%d confirms could not be told: %s", len(ids), error)

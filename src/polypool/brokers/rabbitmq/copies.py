@@ -1,10 +1,15 @@
 """Copies: what RabbitMQ has delivered on one channel and not yet been told of. No I/O here."""
 
+import hashlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 from polypool.brokers.rabbitmq import frames
-from polypool.core.message import Lane
+from polypool.core.codec import decode_message, encode
+from polypool.core.message import Lane, Message
+
+MOST_KEPT = 65_536
+"""Bytes kept of a body that nobody can read."""
 
 
 class Copy:
@@ -118,3 +123,13 @@ class Copies:
             del self._unacked[copy.tag]
             self._counts[lane] -= 1
         return b"".join(frames.requeue(self._channel, copy.tag) for copy in buffered)
+
+
+def message_of(copy: Copy) -> tuple[Message, str | None]:
+    """A copy's message; for what is none a label, under which it can go to the dead letters."""
+    message, defect = decode_message(copy.body)
+    if defect is None:
+        return message, None
+    id = f"undecodable-{hashlib.sha256(copy.body).hexdigest()[:24]}"
+    args = encode([[copy.body[:MOST_KEPT]], {}])
+    return Message(id=id, task="?", args=args, queue=copy.lane.queue, pool=copy.lane.pool), defect
