@@ -101,18 +101,9 @@ class Model:
         fact.is_parked, fact.guard = False, None
         return fact.lease(worker) if is_alive else None
 
-    def hand_over(self, delivery: Delivery, guard: float) -> bool:
-        fact = self.facts.get(delivery.id)
-        if fact is None or not fact.is_of(delivery):
-            return False
-        fact.state, fact.holder = "queued", None
-        fact.is_parked, fact.guard, fact.has_copies = True, guard, True
-        fact.deliveries -= 1
-        return True
-
-    def confirm(self, id: str, token: int | None) -> None:
+    def confirm(self, id: str) -> None:
         fact = self.facts.get(id)
-        if fact is not None and token in (None, fact.token):
+        if fact is not None:
             fact.guard = None
 
     def settle(self, delivery: Delivery, outcome: Outcome, now: float) -> bool:

@@ -1,15 +1,15 @@
-"""What every engine promises of messages that another one carries: enroll, confirm, hand over."""
+"""What every engine promises of messages that another one carries: enroll, confirm."""
 
 import pytest
 
 from polypool.core.error import MessageTooLarge
 from polypool.core.lifecycle import State
 from polypool.core.message import Policy
-from polypool.core.outcome import Deferred, Lost
+from polypool.core.outcome import Deferred, Lost, Outcome, Retry
 from polypool.core.port import Claims
 from polypool.core.report import Search
 from tests.conformance.claims_seen import GUARD, LONG, claim_one, enroll
-from tests.conformance.scene import LEASE, Clock, Scene, ids, message
+from tests.conformance.scene import Clock, Scene, ids, message
 
 
 async def test_what_is_enrolled_waits_but_is_handed_to_nobody(scene: Scene, claims: Claims) -> None:
@@ -136,7 +136,6 @@ async def test_nothing_of_a_batch_is_enrolled_when_one_message_is_too_large(scen
 
 async def test_empty_batches_are_answered_with_empty_batches(scene: Scene, claims: Claims) -> None:
     assert list(await claims.enroll([], GUARD)) == []
-    assert list(await claims.hand_over([], GUARD)) == []
     assert list(await claims.claim([], "w1")) == []
     await claims.confirm([])
 
@@ -172,96 +171,19 @@ async def test_a_confirm_that_comes_too_late_leaves_the_message_in_its_lane(
     assert ids(await scene.take()) == ["a", "ordinary"]
 
 
-async def test_a_late_confirm_does_not_stand_for_a_later_carrying(scene: Scene, claims: Claims, clock: Clock) -> None:
-    await enroll(claims, "a", "b")
-    clock.move(GUARD)
-    await scene.join(lease=LONG)
-    carried = await scene.take()
-    assert all(await claims.hand_over(carried, GUARD))
-    await claims.confirm(["a", "b"], [0, 1])
-    clock.move(GUARD)
-    assert ids(await scene.take()) == ["a"], "the word about b was of this carrying"
-
-
-async def test_what_is_handed_over_is_parked_and_its_take_is_not_counted(scene: Scene, claims: Claims) -> None:
-    await scene.put("a")
-    await scene.join()
-    taken = await scene.take()
-    assert list(await claims.hand_over(taken, GUARD)) == [True]
-    assert await scene.state("a") == "queued"
-    assert await scene.take() == []
-    [worker] = await scene.engine.inspector.workers()
-    assert worker.holds == 0
-    delivery = await claim_one(claims, "a")
-    assert delivery is not None and (delivery.token, delivery.deliveries, delivery.attempt) == (2, 1, 1)
-
-
-async def test_what_was_run_before_keeps_its_count_when_handed_over(scene: Scene, claims: Claims) -> None:
-    await scene.put("a")
-    await scene.join()
-    assert await scene.settle(await scene.take_one(), Lost("killed"))
-    assert all(await claims.hand_over([await scene.take_one()], GUARD))
-    delivery = await claim_one(claims, "a")
-    assert delivery is not None and (delivery.token, delivery.deliveries) == (3, 2)
-
-
-async def test_a_stale_token_hands_nothing_over(scene: Scene, claims: Claims) -> None:
-    await scene.put("a", "b")
-    await scene.join()
-    a, b = await scene.take()
-    assert await scene.settle(a, Deferred())
-    again = await scene.take_one()
-    assert list(await claims.hand_over([a, b, b], GUARD)) == [False, True, False]
-    assert await scene.state("a") == "running"
-    assert await scene.settle(again)
-    assert list(await claims.hand_over([again], GUARD)) == [False]
-    assert await scene.state("a") == "succeeded"
-
-
-async def test_what_was_handed_over_is_held_no_more(scene: Scene, claims: Claims) -> None:
-    await scene.put("a")
-    await scene.join()
-    taken = await scene.take_one()
-    assert all(await claims.hand_over([taken], GUARD))
-    assert not await scene.settle(taken)
-    await scene.join(is_leaving=True)
-    await scene.join("w2")
-    assert await scene.take(worker="w2") == [], "the leaving of its carrier changes nothing"
-
-
-async def test_a_worker_that_was_overtaken_hands_nothing_over(scene: Scene, claims: Claims, clock: Clock) -> None:
-    await scene.put("a")
-    await scene.join("slow")
-    taken = await scene.take(worker="slow")
-    clock.move(LEASE)
-    await scene.join("w1")
-    again = await scene.take_one("w1")
-    assert list(await claims.hand_over(taken, GUARD)) == [False]
-    assert await scene.settle(again)
-
-
-async def test_what_a_carrier_does_not_confirm_is_taken_and_carried_anew(
-    scene: Scene, claims: Claims, clock: Clock
+@pytest.mark.parametrize("outcome", [Deferred(), Lost("killed"), Retry()])
+async def test_a_confirm_that_comes_when_the_message_has_run_and_waits_again_does_not_park_it(
+    scene: Scene, claims: Claims, clock: Clock, outcome: Outcome
 ) -> None:
-    await scene.put("a")
+    await enroll(claims, "taken", "claimed", policy=Policy(retry_jitter=False, retry_backoff=8.0))
     await scene.join(lease=LONG)
-    assert all(await claims.hand_over(await scene.take(), GUARD))
+    held = [await claim_one(claims, "claimed")]
     clock.move(GUARD)
-    [again] = await scene.take()
-    assert (again.token, again.deliveries) == (2, 1)
-    assert all(await claims.hand_over([again], GUARD))
-    await claims.confirm(["a"], [again.token])
-    clock.move(LONG - GUARD - 1)
-    assert await scene.take() == []
-    assert await claim_one(claims, "a") is not None
-
-
-async def test_what_dies_with_its_carrier_before_it_is_handed_over_is_in_its_lane(
-    scene: Scene, claims: Claims, clock: Clock
-) -> None:
-    await scene.put("a")
-    await scene.join("carrier")
-    await scene.take(worker="carrier")
-    clock.move(LEASE)
-    await scene.join("w1")
-    assert ids(await scene.take()) == ["a"]
+    held += await scene.take()
+    assert all([await scene.settle(one, outcome) for one in held if one is not None])
+    await claims.confirm(["taken", "claimed"])
+    clock.move(8)
+    again = await scene.take()
+    await claims.confirm(["taken", "claimed"])
+    assert ids(again) == ["taken", "claimed"]
+    assert all([await scene.settle(one) for one in again])

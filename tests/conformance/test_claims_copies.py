@@ -3,7 +3,7 @@
 import pytest
 
 from polypool.core.message import Policy
-from polypool.core.outcome import Done, Lost, Retry
+from polypool.core.outcome import Deferred, Done, Lost, Retry
 from polypool.core.port import Claims
 from polypool.core.report import Search
 from tests.conformance.claims_seen import DAY, GUARD, LONG, claim_one, enroll
@@ -61,10 +61,8 @@ async def test_a_claim_brings_the_message_as_it_has_become(scene: Scene, claims:
     assert await claim_one(claims, "a") is None, "due later"
     assert await scene.state("a") == "scheduled"
     clock.move(8)
-    [taken] = await scene.take()
-    assert all(await claims.hand_over([taken], GUARD))
     again = await claim_one(claims, "a")
-    assert again is not None and again.message == taken.message and again.body == taken.body
+    assert again is not None and again.message.args == message("a").args
     assert (again.message.retries, again.attempt, again.deliveries) == (1, 2, 1)
 
 
@@ -183,15 +181,15 @@ async def test_the_holder_of_a_claimed_message_is_asked_to_cancel_it(scene: Scen
     assert (await scene.join()).cancel == ()
 
 
-async def test_what_was_to_be_cancelled_while_it_was_taken_to_be_carried_says_so_when_claimed(
+async def test_what_was_to_be_cancelled_when_it_was_given_back_says_so_when_claimed(
     scene: Scene, claims: Claims
 ) -> None:
-    await scene.put("a")
+    await enroll(claims, "a")
     await scene.join("w1")
     await scene.join("w2")
-    taken = await scene.take()
+    held = await claim_one(claims, "a", "w1")
     await scene.engine.broker.cancel(["a"])
-    assert all(await claims.hand_over(taken, GUARD))
+    assert held is not None and await scene.settle(held, Deferred())
     assert (await scene.join("w1")).cancel == ()
     delivery = await claim_one(claims, "a", "w2")
     assert delivery is not None and delivery.is_cancelled
@@ -211,18 +209,20 @@ async def test_a_purge_of_what_waits_takes_what_is_parked(scene: Scene, claims: 
 
 
 @pytest.mark.parametrize("way", ["cancel", "purge"])
-@pytest.mark.parametrize("place", ["parked", "confirmed", "in its lane", "carried anew"])
+@pytest.mark.parametrize("place", ["parked", "confirmed", "in its lane", "given back", "risen"])
 async def test_what_ended_while_it_was_carried_does_not_run_when_its_copy_comes(
     scene: Scene, claims: Claims, clock: Clock, way: str, place: str
 ) -> None:
-    await enroll(claims, "a", policy=Policy(result_ttl=10.0))
+    await enroll(claims, "a", policy=Policy(result_ttl=10.0, max_lost=1))
     await scene.join(lease=LONG)
     if place == "confirmed":
         await claims.confirm(["a"])
-    elif place != "parked":
+    elif place == "in its lane":
         clock.move(GUARD)
-    if place == "carried anew":
-        assert all(await claims.hand_over(await scene.take(), GUARD))
+    elif place != "parked":
+        held = await claim_one(claims, "a")
+        assert held is not None and await scene.settle(held, Deferred() if place == "given back" else Lost("killed"))
+        await scene.engine.inspector.act("requeue", Search(dead=True))
     if way == "cancel":
         await scene.engine.broker.cancel(["a"])
     else:
@@ -232,12 +232,35 @@ async def test_what_ended_while_it_was_carried_does_not_run_when_its_copy_comes(
     assert await claim_one(claims, "a") is None
     assert await scene.state("a") is None
     clock.move(DAY - LONG / 2)
+    await is_forgotten(scene, claims)
+
+
+async def is_forgotten(scene: Scene, claims: Claims) -> None:
+    """A copy of `a` is one of an unknown message."""
     await scene.join(lease=LONG)
 
     async def is_unknown() -> bool:
         return await claim_one(claims, "a") is not None
 
     await eventually(is_unknown)
+
+
+async def test_a_dead_letter_that_was_purged_does_not_run_when_another_copy_of_it_comes(
+    scene: Scene, claims: Claims, clock: Clock
+) -> None:
+    await enroll(claims, "a", policy=Policy(max_lost=1))
+    await scene.put("ordinary", policy=Policy(max_lost=1))
+    await scene.join(lease=LONG)
+    for held in await claims.claim([message("a"), message("ordinary")], "w1"):
+        assert held is not None and await scene.settle(held, Lost("killed by signal 9"))
+    assert await scene.engine.inspector.act("purge", Search(dead=True)) == 2
+    clock.move(LONG / 2)
+    await scene.join(lease=LONG)
+    assert await claim_one(claims, "a") is None
+    assert await scene.state("a") is None
+    assert await claim_one(claims, "ordinary") is not None, "nobody carried copies of it"
+    clock.move(DAY - LONG / 2)
+    await is_forgotten(scene, claims)
 
 
 async def test_an_id_that_was_cancelled_while_it_was_carried_can_be_sent_anew(

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
 
+from polypool.core.message import Delivery
 from polypool.core.outcome import Deferred, Done, Outcome
 from polypool.core.port import Backend, Claims
 from tests.conformance.claims_seen import GUARD, LONG, claim_one, enroll
@@ -85,20 +87,6 @@ async def test_of_a_take_and_a_claim_at_once_one_gets_it(scene: Scene, other: Ba
     assert sorted(got) == sorted(names)
 
 
-async def test_of_a_hand_over_and_an_ending_at_once_one_counts(scene: Scene, other: Backend) -> None:
-    await scene.put(*(str(n) for n in range(40)))
-    await scene.join()
-    taken = await scene.take()
-    settlements = [scene.settlement(delivery, Done(b"\x01")) for delivery in taken]
-    settled, handed = await asyncio.gather(
-        asyncio.gather(*(other.broker.settle([one]) for one in settlements)),
-        asyncio.gather(*(scene.claims.hand_over([delivery], GUARD) for delivery in taken)),
-    )
-    assert [one[0] + two[0] for one, two in zip(settled, handed, strict=True)] == [1] * 40
-    states = [await scene.state(delivery.id) for delivery in taken]
-    assert states == ["succeeded" if one[0] else "queued" for one in settled]
-
-
 async def test_cancelling_a_claim_loses_nothing(scene: Scene, claims: Claims) -> None:
     await scene.join()
     names = [str(n) for n in range(20)]
@@ -122,40 +110,32 @@ async def test_cancelling_a_claim_loses_nothing(scene: Scene, claims: Claims) ->
 async def test_whatever_is_carried_how_often_and_lost_on_the_way_ends_once(
     scene: Scene, other: Backend, clock: Clock, seed: int
 ) -> None:
-    """Senders, carriers and consumers on two engines; carrying doubles copies and loses unconfirmed ones."""
+    """Senders and workers on two engines; carrying doubles copies and loses unconfirmed ones."""
     dice, copies, ended = random.Random(seed), list[str](), list[str]()
     engines: list[Backend] = [scene.engine, other]  # type: ignore[list-item]
     for worker in ("w0", "w1"):
         await scene.join(worker, lease=LONG)
     names = [f"{n:03}" for n in range(60)]
 
-    async def carry(engine: Backend, carried: list[str], tokens: list[int]) -> None:
-        sent = [name for name in carried if dice.random() < 0.7]
-        copies.extend(name for name in sent for _ in range(dice.choice([1, 1, 2])))
-        kept = [(name, token) for name, token in zip(carried, tokens, strict=True) if name in sent]
-        if kept and dice.random() < 0.7:
-            await engine.claims.confirm([name for name, _ in kept], [token for _, token in kept])
-
     async def send(engine: Backend, mine: list[str]) -> None:
         for start in range(0, len(mine), 5):
             some = mine[start : start + 5]
             assert all(await engine.claims.enroll([message(name) for name in some], GUARD))
-            await carry(engine, some, [0] * len(some))
+            sent = [name for name in some if dice.random() < 0.7]
+            copies.extend(name for name in sent for _ in range(dice.choice([1, 1, 2])))
+            if sent and dice.random() < 0.7:
+                await engine.claims.confirm(sent)
 
-    async def relay(engine: Backend, worker: str) -> None:
-        taken = list(await engine.broker.take([LANE], 10, worker, 0))
-        if taken and dice.random() < 0.9:
-            handed = await engine.claims.hand_over(taken, GUARD)
-            good = [delivery for delivery, is_ours in zip(taken, handed, strict=True) if is_ours]
-            await carry(engine, ids(good), [delivery.token for delivery in good])
-        elif taken:
-            assert all(await engine.broker.settle([scene.settlement(one, Deferred()) for one in taken]))
+    async def take(engine: Backend, worker: str) -> None:
+        await run(engine, await engine.broker.take([LANE], 3, worker, 0))
 
     async def consume(engine: Backend, worker: str) -> None:
         dice.shuffle(copies)
         mine, copies[:] = copies[:7], copies[7:]
         claimed = await engine.claims.claim([message(name) for name in mine], worker)
-        runs = [delivery for delivery in claimed if delivery is not None]
+        await run(engine, [delivery for delivery in claimed if delivery is not None])
+
+    async def run(engine: Backend, runs: Sequence[Delivery]) -> None:
         outcomes = [dice.choice(ENDS) for _ in runs]
         batch = [scene.settlement(delivery, outcome) for delivery, outcome in zip(runs, outcomes, strict=True)]
         assert all(await engine.broker.settle(batch))
@@ -164,7 +144,7 @@ async def test_whatever_is_carried_how_often_and_lost_on_the_way_ends_once(
     await asyncio.gather(*(send(engine, names[n::2]) for n, engine in enumerate(engines)))
     for _ in range(200):
         both = [(engine, f"w{n}") for n, engine in enumerate(engines)]
-        await asyncio.gather(*(act(*one) for one in both for act in (consume, relay, consume)))
+        await asyncio.gather(*(act(*one) for one in both for act in (consume, take, consume)))
         if len(ended) == len(names):
             break
         clock.move(7)

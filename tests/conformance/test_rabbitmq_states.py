@@ -23,7 +23,7 @@ class RabbitMachine(EngineMachine):
         super().teardown()
         asyncio.run(rabbitmq.clean(self.scene.url))
 
-    claim = hand_over = confirm = None  # type: ignore[assignment]
+    claim = confirm = None  # type: ignore[assignment]
 
     @rule(names=BATCH, delay=st.sampled_from([0, 0, 0, 5]))
     def put(self, names: list[str], delay: int) -> None:  # type: ignore[override]

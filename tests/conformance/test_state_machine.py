@@ -89,20 +89,12 @@ class EngineMachine(RuleBasedStateMachine):
                 assert one.message.sent_at == self.model.facts[one.id].place, "as it is stored"
                 self.held.append(one)
 
-    @rule(picks=st.lists(st.integers(0, 50), min_size=1, max_size=4), within=st.integers(1, 9))
-    def hand_over(self, picks: list[int], within: int) -> None:
-        if self.held:
-            self.model.tidy(self.clock())
-            chosen = [self.held[-1 - index % len(self.held)] for index in picks]
-            expected = [self.model.hand_over(delivery, self.clock() + within) for delivery in chosen]
-            assert list(self.runner.run(self.scene.claims.hand_over(chosen, within))) == expected
-
-    @rule(names=BATCH, tokens=st.lists(st.integers(0, 2), min_size=4, max_size=4) | st.none())
-    def confirm(self, names: list[str], tokens: list[int] | None) -> None:
+    @rule(names=BATCH)
+    def confirm(self, names: list[str]) -> None:
         self.model.tidy(self.clock())
-        for place, name in enumerate(names):
-            self.model.confirm(name, None if tokens is None else tokens[place])
-        self.runner.run(self.scene.claims.confirm(names, tokens and tokens[: len(names)]))
+        for name in names:
+            self.model.confirm(name)
+        self.runner.run(self.scene.claims.confirm(names))
 
     @rule(worker=st.sampled_from(WORKERS), limit=st.integers(0, 4))
     def take(self, worker: str, limit: int) -> None:

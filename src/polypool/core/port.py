@@ -109,8 +109,8 @@ class Claims(Protocol):
     state, holds the leases and writes the endings, while another engine brings the bodies to the workers.
 
     A message is parked while the other engine carries it: `Broker.take` hands it to nobody. It is back in its lane, for
-    `take`, once it is settled `Again`, its worker died, or nobody confirmed in time that it is carried; whoever takes
-    it then hands it over and has it carried anew. A message may be carried in several copies; it is claimed once.
+    `take`, once it is settled `Again`, its worker died, or nobody confirmed in time that it is carried; from there it
+    is run, and not carried again. A message may be carried in several copies; it is claimed once.
     """
 
     async def enroll(self, messages: Sequence[Message], confirm_within: float) -> Sequence[bool]:
@@ -118,17 +118,9 @@ class Claims(Protocol):
         claimed within so many seconds goes to its lane by itself: its sender died on the way. What is due later is not
         parked: it waits for its time as ever, and need not be carried before."""
 
-    async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> Sequence[bool]:
-        """Park what was taken in order to be carried, as `enroll` does; the take is not counted. Comes before the
-        carrying, so that a copy which is quickly there can be claimed. False, and nothing changed, for a stale
-        token."""
-
-    async def confirm(self, ids: Sequence[str], tokens: Sequence[int] | None = None) -> None:
+    async def confirm(self, ids: Sequence[str]) -> None:
         """The other engine has these now, durably: they stay parked. Changes nothing for what is claimed already, over
-        or unknown, or back in its lane.
-
-        `tokens`, those of the deliveries handed over, or 0 for what was enrolled, say of which carrying this is word:
-        one of an earlier carrying must not stand for the present one, whose carrier may yet die."""
+        or unknown, or back in its lane."""
 
     async def claim(self, messages: Sequence[Message], worker: str) -> Sequence[Delivery | None]:
         """Lease these very messages to a worker that has beaten, as `take` would. An unknown one is put first: the

@@ -1,7 +1,6 @@
 """The Claims port over the store."""
 
 from collections.abc import Callable, Sequence
-from itertools import repeat
 
 from polypool.brokers.memory.store import Store
 from polypool.brokers.stored import encoded
@@ -27,15 +26,10 @@ class MemoryClaims:
             for message, body in zip(messages, bodies, strict=True)
         ]
 
-    async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> list[bool]:
+    async def confirm(self, ids: Sequence[str]) -> None:
         now = self._swept()
-        self._ring()
-        return [self._store.hand_over(delivery, now + confirm_within) for delivery in deliveries]
-
-    async def confirm(self, ids: Sequence[str], tokens: Sequence[int] | None = None) -> None:
-        now = self._swept()
-        for id, token in zip(ids, repeat(None) if tokens is None else tokens, strict=tokens is not None):
-            self._store.confirm(id, token, now)
+        for id in ids:
+            self._store.confirm(id, now)
 
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         now = self._swept()

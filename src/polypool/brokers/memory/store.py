@@ -85,18 +85,10 @@ class Store:
             return None
         return self._lease(entry, worker, now)
 
-    def hand_over(self, delivery: Delivery, guard: float) -> bool:
-        entry = self.entries.get(delivery.id)
-        if entry is None or not entry.is_of(delivery):
-            return False
-        entry.deliveries = delivery.deliveries - 1
-        self._park(entry, guard)
-        return True
-
-    def confirm(self, id: str, token: int | None, now: float) -> None:
+    def confirm(self, id: str, now: float) -> None:
         self.promote(now)
         entry = self.entries.get(id)
-        if entry is not None and entry.is_parked and token in (None, entry.token):
+        if entry is not None and entry.is_parked:
             entry.guard = None
 
     def next_due(self) -> float | None:

@@ -1,7 +1,6 @@
 """The Claims port over PostgreSQL."""
 
 from collections.abc import Sequence
-from itertools import repeat
 
 from polypool.brokers.postgres.pile import Pile
 from polypool.brokers.postgres.rows import Lanes, add, encoded
@@ -12,7 +11,6 @@ from polypool.core.message import Delivery, Message
 from polypool.core.port import Traits
 
 Encoded = tuple[Message, bytes]
-Confirmed = tuple[str, int | None]
 
 
 class PostgresClaims:
@@ -25,7 +23,7 @@ class PostgresClaims:
         self._lanes = Lanes(session)
         self._enrolls: dict[float, Pile[Encoded, bool]] = {}
         """By the seconds within which they are to be confirmed."""
-        self._confirms: Pile[Confirmed, bool] = Pile(session, self._confirm, lambda one: len(one[0]))
+        self._confirms: Pile[str, bool] = Pile(session, self._confirm, len)
 
     async def enroll(self, messages: Sequence[Message], confirm_within: float) -> Sequence[bool]:
         if confirm_within not in self._enrolls:
@@ -41,26 +39,12 @@ class PostgresClaims:
         now = self._session.clock()
         return await add(connection, numbers, given, now, now + confirm_within)
 
-    async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> list[bool]:
-        if not deliveries:
-            return []
-        guard = self._session.clock() + confirm_within
-        seqs, tokens = [one.handle for one in deliveries], [one.token for one in deliveries]
-        rows = await self._session.run(lambda connection: connection.rows("hand_over", seqs, tokens, guard))
-        left = {(seq, token) for seq, token, _ in rows}
-        accepted = []
-        for held in zip(seqs, tokens, strict=True):
-            accepted.append(held in left)
-            left.discard(held)  # of two for one delivery the first counts
-        return accepted
+    async def confirm(self, ids: Sequence[str]) -> None:
+        await self._confirms.add(list(ids))
 
-    async def confirm(self, ids: Sequence[str], tokens: Sequence[int] | None = None) -> None:
-        given = zip(ids, repeat(None) if tokens is None else tokens, strict=tokens is not None)
-        await self._confirms.add(list(given))
-
-    async def _confirm(self, connection: Connection, given: list[Confirmed]) -> list[bool]:
-        await connection.rows("confirm", [id for id, _ in given], [token for _, token in given], self._session.clock())
-        return [True] * len(given)
+    async def _confirm(self, connection: Connection, ids: list[str]) -> list[bool]:
+        await connection.rows("confirm", ids, self._session.clock())
+        return [True] * len(ids)
 
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         if not messages:

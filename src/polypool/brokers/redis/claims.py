@@ -1,20 +1,16 @@
 """The Claims port over Redis."""
 
 from collections.abc import Sequence
-from itertools import repeat
 
 from polypool.brokers.redis.broker import RedisBroker
 from polypool.brokers.redis.gather import Gather, all_but
 from polypool.brokers.redis.link import Link
-from polypool.brokers.redis.record import delivery, fence, header
-from polypool.brokers.redis.wire import Word
+from polypool.brokers.redis.record import delivery, header
 from polypool.brokers.stored import encoded
 from polypool.core.message import Delivery, Message
 
 AT_ONCE = 500
 """Messages a claim, so that no Lua call keeps the server from others for long."""
-
-Confirmed = tuple[str, int | None]
 
 
 class RedisClaims:
@@ -42,25 +38,13 @@ class RedisClaims:
             words.add(*words.message(message, body))
         return all_but(await self._link.run("enroll", [confirm_within, *words.all()]), len(pairs))
 
-    async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> list[bool]:
-        if not deliveries:
-            return []
-        words: list[Word] = [confirm_within]
-        for one in deliveries:
-            words += (one.id, fence(one))
-        return all_but(await self._link.run("hand_over", words), len(deliveries))
-
-    async def confirm(self, ids: Sequence[str], tokens: Sequence[int] | None = None) -> None:
+    async def confirm(self, ids: Sequence[str]) -> None:
         if ids:
-            given = zip(ids, repeat(None) if tokens is None else tokens, strict=tokens is not None)
-            await self._confirms.add(list(given))
+            await self._confirms.add(ids)
 
-    async def _confirm(self, given: Sequence[Confirmed]) -> list[bool]:
-        words: list[Word] = []
-        for id, token in given:
-            words += (id, "" if token is None else token)
-        await self._link.run("confirm", words)
-        return [True] * len(given)
+    async def _confirm(self, ids: Sequence[str]) -> list[bool]:
+        await self._link.run("confirm", ids)
+        return [True] * len(ids)
 
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         claimed: list[Delivery | None] = []

@@ -5,9 +5,7 @@ from importlib.resources import files
 
 import msgspec
 
-FREEING = frozenset(
-    {"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "hand_over", "confirm"}
-)
+FREEING = frozenset({"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "confirm"})
 """These end tasks or give room back, so they must go on where the memory is used up. Redis 7 lets a script say so."""
 FLAGS_SINCE = (7, 0)
 

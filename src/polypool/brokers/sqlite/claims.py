@@ -1,12 +1,11 @@
 """The Claims port over SQLite."""
 
 from collections.abc import Callable, Sequence
-from itertools import repeat
 
 import msgspec
 
 from polypool.brokers.sqlite.database import Database
-from polypool.brokers.sqlite.put import Put, is_looked_before
+from polypool.brokers.sqlite.put import Put
 from polypool.brokers.sqlite.rows import INLINE, Lanes, add, unknown
 from polypool.brokers.sqlite.take import Picked, Taken, give_back, reap
 from polypool.brokers.sqlite.transaction import Ring, Transaction, to_json
@@ -31,28 +30,11 @@ class SqliteClaims:
         bodies = encoded(messages, self._traits)
         return await Put(self._lanes, messages, bodies, now, now + confirm_within).run(self._database)
 
-    async def hand_over(self, deliveries: Sequence[Delivery], confirm_within: float) -> list[bool]:
-        if not deliveries:
-            return []
-        guard = self._clock() + confirm_within
-        held = [(delivery.handle, delivery.token) for delivery in deliveries]
-
-        def hand_over(transaction: Transaction) -> list[bool]:
-            rows = transaction.row("fence", rows=to_json(list(dict.fromkeys(held))))[0]
-            if transaction.run("hand_over", rows=rows, guard=guard) and not is_looked_before(transaction, guard):
-                transaction.rings.add(Ring.WORK)
-            left = {(seq, token) for seq, token in msgspec.json.decode(rows)}
-            # Of two for one delivery the first counts.
-            return [one in left and held.index(one) == place for place, one in enumerate(held)]
-
-        return await self._database.write(hand_over)
-
-    async def confirm(self, ids: Sequence[str], tokens: Sequence[int] | None = None) -> None:
+    async def confirm(self, ids: Sequence[str]) -> None:
         if not ids:
             return
-        rows = to_json(list(zip(ids, repeat(None) if tokens is None else tokens, strict=tokens is not None)))
-        now = self._clock()
-        await self._database.write(lambda transaction: transaction.run("confirm", rows=rows, now=now))
+        given, now = to_json(list(ids)), self._clock()
+        await self._database.write(lambda transaction: transaction.run("confirm", ids=given, now=now))
 
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         if not messages:

@@ -52,9 +52,10 @@ async def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(tmp_p
     await engine.broker.beat(Heartbeat("w1", "here", 1, 1.0, 60.0))
     [taken] = await engine.broker.take([Lane("default", "threads")], 5, "w1", 0)
     assert taken.message == Message("old", "app.work", b"\x92\x90\x80")
-    assert list(await engine.claims.hand_over([taken], 30.0)) == [True]  # type: ignore[attr-defined]
-    [claimed] = await engine.claims.claim([taken.message], "w1")  # type: ignore[attr-defined]
-    assert (claimed.token, claimed.deliveries) == (2, 1)
+    new = Message("new", "app.work", b"\x92\x90\x80", pool="threads")
+    assert list(await engine.claims.enroll([new], 30.0)) == [True]  # type: ignore[attr-defined]
+    [claimed] = await engine.claims.claim([new], "w1")  # type: ignore[attr-defined]
+    assert (claimed.token, claimed.deliveries) == (1, 1)
     await engine.broker.close()
 
 
