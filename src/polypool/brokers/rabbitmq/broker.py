@@ -8,7 +8,6 @@ settle  at the backend, fenced and atomic ─▶ acknowledge the copy
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -18,12 +17,12 @@ from polypool.brokers.rabbitmq.confirmer import CONFIRM_WITHIN, Confirmer
 from polypool.brokers.rabbitmq.copies import Copy, message_of
 from polypool.brokers.rabbitmq.hopper import Hopper
 from polypool.brokers.rabbitmq.options import Options
+from polypool.brokers.rabbitmq.returns import Returns
 from polypool.brokers.rabbitmq.sender import Sender
 from polypool.brokers.stored import encoded
-from polypool.core.decide import decide
-from polypool.core.error import EngineError, EngineFull, TraitMissing
+from polypool.core.error import EngineFull, TraitMissing
 from polypool.core.message import Delivery, Lane, Message
-from polypool.core.outcome import Deferred, Ended, Settlement
+from polypool.core.outcome import Ended, Settlement
 from polypool.core.port import Backend, Traits
 from polypool.core.report import Heartbeat, Orders, Search
 
@@ -47,7 +46,7 @@ class RabbitBroker:
         self._hopper = Hopper(options)
         self._confirmer = Confirmer(backend.claims)
         self._address = options.address
-        self._under_way: set[asyncio.Future[Any]] = set()
+        self._returns = Returns(self.settle, clock)
         self._looked = 0.0
         self.traits = traits_of(options, backend.broker.traits)
 
@@ -61,7 +60,7 @@ class RabbitBroker:
 
     async def close(self) -> None:
         """Let what is under way finish."""
-        await self._finish()
+        await self._returns.finish()
         await self._hopper.close()
         await self._sender.close()
         await self._confirmer.finish()
@@ -105,7 +104,8 @@ class RabbitBroker:
             self._hopper.unask(lanes)
 
     async def beat(self, heartbeat: Heartbeat, wait: float = 0.0) -> Orders:
-        await self._finish()
+        await self._returns.finish()
+        await self._returns.write()
         return await self._backend.broker.beat(heartbeat, wait)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
@@ -177,7 +177,7 @@ class RabbitBroker:
                 return taken
 
     async def _take_now(self, lanes: Sequence[Lane], limit: int, worker: str) -> list[Delivery]:
-        await self._finish()
+        await self._returns.finish()
         taken = list(await self._backend.broker.take(lanes, limit, worker, 0))
         while len(taken) < limit and await self._or_give_back(taken, self._hopper.pull(lanes, limit - len(taken))):
             taken = await self._with_claimed(taken, lanes, limit, worker)
@@ -196,7 +196,7 @@ class RabbitBroker:
             await asyncio.wait({feeding})
         except asyncio.CancelledError:
             feeding.cancel()
-            self._give_back_later(feeding)
+            self._returns.add_later(feeding)
             raise
         finally:
             arriving.cancel()
@@ -219,9 +219,9 @@ class RabbitBroker:
             return await asyncio.shield(working)
         except BaseException as error:
             if taken:
-                self._give_back(taken)
+                self._returns.add(taken)
             if isinstance(error, asyncio.CancelledError):
-                self._give_back_later(working)
+                self._returns.add_later(working)
             raise
 
     async def _claim(self, lanes: Sequence[Lane], limit: int, worker: str) -> list[Delivery]:
@@ -245,36 +245,6 @@ class RabbitBroker:
             if needless:
                 self._hopper.throw_away(needless)
         return claimed
-
-    # Giving back
-
-    def _give_back_later(self, work: "asyncio.Future[Any]") -> None:
-        """What this brings has nobody to go to any more."""
-
-        def brought(done: "asyncio.Future[Any]") -> None:
-            self._under_way.discard(done)
-            if not done.cancelled() and done.exception() is None and done.result():
-                self._give_back(done.result())
-
-        self._under_way.add(work)
-        work.add_done_callback(brought)
-
-    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        batch = [decide(one, Deferred(), self._clock(), random.random) for one in deliveries]
-
-        async def settle() -> None:
-            try:
-                await self.settle(batch)
-            except EngineError as error:
-                logger.warning("%d messages could not be given back, their lease ends by itself: %s", len(batch), error)
-
-        task = asyncio.get_running_loop().create_task(settle())
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    async def _finish(self) -> None:
-        while self._under_way:
-            await asyncio.wait(set(self._under_way))
 
     def _remembered(self, settlement: Settlement) -> Settlement:
         """Its copy is on its way again and must find that the message is over."""

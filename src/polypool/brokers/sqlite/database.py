@@ -19,13 +19,15 @@ from polypool.brokers.sqlite.fault import is_busy, mapped
 from polypool.brokers.sqlite.file import connect, identity
 from polypool.brokers.sqlite.options import Options
 from polypool.brokers.sqlite.transaction import Recount, Ring, Transaction
-from polypool.core.error import EngineUnreachable
+from polypool.core.error import EngineError, EngineUnreachable
 from polypool.native import lock, start_thread
 
 T = TypeVar("T")
 
 JOBS_A_COMMIT = 200
 """So that no transaction keeps other processes waiting for long."""
+AGAIN_AFTER = 0.5
+"""Seconds until what nobody waits for is tried again."""
 
 
 class Job(msgspec.Struct, eq=False):
@@ -111,8 +113,17 @@ class Database:
         return answer
 
     def write_soon(self, change: Callable[[Transaction], None]) -> None:
-        """Run a function in a transaction, with nobody waiting for it."""
-        self._submit(change=change).future.add_done_callback(_forget_error)
+        """Run a function in a transaction, with nobody waiting for it: again until it succeeds, while this is open."""
+
+        def try_again(written: asyncio.Future[Any]) -> None:
+            if not written.cancelled() and isinstance(written.exception(), EngineError) and self._loop is not None:
+                self._loop.call_later(AGAIN_AFTER, self._write_again, change)
+
+        self._submit(change=change).future.add_done_callback(try_again)
+
+    def _write_again(self, change: Callable[[Transaction], None]) -> None:
+        if not self._is_closing:
+            self.write_soon(change)
 
     def _submit(self, **parts: Any) -> Job:
         if self._thread_ended is None or self._is_closing or self._loop is None:
@@ -280,11 +291,6 @@ def _set(future: asyncio.Future[Any], answer: Any, error: Exception | None) -> N
         future.set_exception(error)
     else:
         future.set_result(answer)
-
-
-def _forget_error(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
 
 
 def _ring_nobody(_: Collection[Ring]) -> None:

@@ -6,16 +6,19 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from polypool.brokers.open import open_engine
+from polypool.brokers.sqlite import database
 from polypool.brokers.sqlite.engine import SqliteEngine
 from polypool.core.error import EngineDamaged, EngineFull, EngineUnreachable
-from polypool.core.message import Message
+from polypool.core.message import Lane, Message
 from polypool.core.port import Engine
+from polypool.core.report import Heartbeat
 
 
 def messages(*ids: str, size: int = 10) -> list[Message]:
@@ -51,6 +54,36 @@ async def test_a_full_file_refuses_the_write_and_keeps_what_was_accepted(engine:
     assert [record is not None for record in records] == [True, False, False]
     await _limit_pages(engine, 1_000_000)
     assert all(await engine.broker.put(messages("big-0", size=10_000)))
+
+
+async def test_what_a_cancelled_take_brought_is_given_back_as_soon_as_another_writer_lets_it(
+    engine: SqliteEngine, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes, refused, mapped = [Lane("default", "threads")], list[Exception](), database.mapped
+
+    def seen(error: Exception, path: str) -> Exception:
+        refused.append(error)
+        return mapped(error, path)
+
+    monkeypatch.setattr(database, "mapped", seen)
+    await engine.broker.put([Message("a", "app.work", b"\x92\x90\x80", pool="threads")])
+    await engine.broker.beat(Heartbeat("w1", "here", 1, 1.0, 6000.0))
+    taking = asyncio.create_task(engine.broker.take(lanes, 5, "w1", 0))
+    await asyncio.sleep(0)
+    deadline = time.monotonic() + 60
+    while connection.execute("SELECT count(*) FROM task WHERE state = 'running'").fetchone() == (0,):
+        assert time.monotonic() < deadline  # without a turn of the loop, which is not to hear of it
+    connection.execute("BEGIN IMMEDIATE")
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert taking.cancelled()
+    async with asyncio.timeout(60):
+        while not refused:
+            await asyncio.sleep(0.01)
+        connection.execute("ROLLBACK")
+        while not (again := await engine.broker.take(lanes, 5, "w1", 0)):
+            await asyncio.sleep(0.01)
+    assert [(one.id, one.deliveries) for one in again] == [("a", 1)]
 
 
 async def test_a_disk_that_is_full_for_one_sender_does_not_fail_the_others_beside_it(engine: SqliteEngine) -> None:
