@@ -249,7 +249,7 @@ async def test_a_child_that_was_stopped_for_a_while_shows_where_its_loop_is_and_
         (pid,) = bench.pool.pids()
         release = tmp_path / "release"
         id = bench.give("computes", str(release))
-        await until(lambda: bench.pool.report().running)
+        await until((tmp_path / "release.begun").exists)
         (member,), asked = bench.pool._staff.members, bench.pool._pulse._asked
         for _ in range(3):
             os.kill(pid, signal.SIGSTOP)
