@@ -1,6 +1,6 @@
 """The ports: what engines and pools must offer, as Protocols.
 
-    Engine    Broker + Results + Bus + Inspector, opened from one URL (brokers/)
+    Engine    Broker + Results + Bus + Ledger + Inspector, opened from one URL (brokers/)
     Backend   an Engine with Claims: it can stand behind one that only carries messages
     Line      one process's way to the engine (blocking.py in a client, pools/uplink.py in a child)
     Pool      calls run in child processes, seen from the supervisor (pools/pool.py)
@@ -18,6 +18,7 @@ import msgspec
 
 from polypool.core.ask import Ask
 from polypool.core.event import Event, Page, Record
+from polypool.core.ledger import Ledger
 from polypool.core.manifest import Manifest
 from polypool.core.measure import Tally
 from polypool.core.message import LARGEST_BYTES, Delivery, Lane, Message
@@ -160,6 +161,8 @@ class Engine(Protocol):
     def results(self) -> Results: ...
     @property
     def bus(self) -> Bus: ...
+    @property
+    def ledger(self) -> Ledger: ...
     @property
     def inspector(self) -> Inspector: ...
 

@@ -60,6 +60,7 @@ class Engine:
         self.broker = Away(engine.broker, "settle", "beat", "take")
         self.bus = Away(engine.bus, "append")
         self.results = engine.results
+        self.ledger = engine.ledger
         self.inspector = engine.inspector
 
     async def taken(self, *ids: str) -> Sequence[Delivery]:

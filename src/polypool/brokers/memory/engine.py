@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from polypool.brokers.ledger.kept import KeptLedger
 from polypool.brokers.memory.claims import MemoryClaims
+from polypool.brokers.memory.shelf import MemoryShelf
 from polypool.brokers.memory.store import Store
 from polypool.brokers.stored import encoded
 from polypool.core.event import Event, Page, Record, cursor
@@ -30,6 +32,7 @@ class MemoryEngine:
         self._clock = clock
         self._changed = asyncio.Event()
         self.claims = MemoryClaims(self.store, self.traits, self._swept, self._ring)
+        self.ledger = KeptLedger(MemoryShelf(clock))
 
     @property
     def broker(self) -> "MemoryEngine":

@@ -1,8 +1,9 @@
-"""The PostgreSQL engine: five ports around one connection for work and one for listening."""
+"""The PostgreSQL engine: six ports around one connection for work and one for listening."""
 
 import time
 from collections.abc import Callable
 
+from polypool.brokers.ledger.kept import KeptLedger
 from polypool.brokers.postgres.bell import Bell
 from polypool.brokers.postgres.broker import PostgresBroker
 from polypool.brokers.postgres.bus import PostgresBus
@@ -11,6 +12,7 @@ from polypool.brokers.postgres.inside import PostgresInside
 from polypool.brokers.postgres.inspector import PostgresInspector
 from polypool.brokers.postgres.results import PostgresResults
 from polypool.brokers.postgres.session import Session
+from polypool.brokers.postgres.shelf import PostgresShelf
 from polypool.brokers.postgres.takes import Takes
 from polypool.brokers.postgres.watch import Watch
 
@@ -29,4 +31,5 @@ class PostgresEngine:
         self.results = PostgresResults(session, watch)
         self.bus = PostgresBus(session, watch)
         self.inspector = PostgresInspector(session)
+        self.ledger = KeptLedger(PostgresShelf(session))
         self.inside = PostgresInside(url, self.broker.traits)

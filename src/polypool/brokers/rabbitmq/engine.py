@@ -21,6 +21,7 @@ class RabbitEngine:
         self.broker = RabbitBroker(options, backend, clock)
         self.results = backend.results
         self.bus = backend.bus
+        self.ledger = backend.ledger
         self.inspector = RabbitInspector(backend.inspector, self.broker.purge)
         if self.broker.traits.transactions:
             # In the backend's own lanes, out of which workers take beside their queues.

@@ -1,4 +1,4 @@
-"""The Redis engine: five ports around one connection for calls and one for bells."""
+"""The Redis engine: six ports around one connection for calls and one for bells."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from polypool.brokers.redis.bus import RedisBus
 from polypool.brokers.redis.claims import RedisClaims
 from polypool.brokers.redis.dial import Dialer
 from polypool.brokers.redis.inspector import RedisInspector
+from polypool.brokers.redis.ledger import RedisLedger
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.options import Options
 from polypool.brokers.redis.results import RedisResults
@@ -30,4 +31,5 @@ class RedisEngine:
         self.claims = RedisClaims(link, self.broker)
         self.results = RedisResults(link, bell, watch, options.timeout)
         self.bus = RedisBus(link, bell, watch, options.timeout)
+        self.ledger = RedisLedger(link)
         self.inspector = RedisInspector(link)

@@ -1,11 +1,15 @@
-"""The Lua files beside this one, ready to be loaded: each verb with the moves that all of them share in front."""
+"""The Lua files beside this one, ready to be loaded: each verb with the moves that it shares with others in front."""
 
 import hashlib
 from importlib.resources import files
 
 import msgspec
 
-FREEING = frozenset({"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "confirm"})
+LEDGER = frozenset({"reserve", "renew", "correct", "release", "adjust", "own", "disown", "tick", "limits"})
+"""These share other moves than those of the lines."""
+FREEING = frozenset(
+    {"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "confirm"}
+) | frozenset({"reserve", "renew", "correct", "release", "disown"})
 """These end tasks or give room back, so they must go on where the memory is used up. Redis 7 lets a script say so."""
 FLAGS_SINCE = (7, 0)
 
@@ -25,10 +29,10 @@ def load(version: tuple[int, int]) -> dict[str, Script]:
         for file in folder.iterdir()
         if file.name.endswith(".lua")
     }
-    shared = texts.pop("record") + texts.pop("line")
+    record, line, meter = (texts.pop(name) for name in ("record", "line", "meter"))
     scripts = {}
     for name, text in texts.items():
         flags = "#!lua flags=allow-oom\n" if name in FREEING and version >= FLAGS_SINCE else ""
-        whole = f"{flags}{shared}\n{text}".encode()
+        whole = f"{flags}{record}{meter if name in LEDGER else line}\n{text}".encode()
         scripts[name] = Script(whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest())
     return scripts

@@ -1,9 +1,10 @@
-"""The SQLite engine: five ports around one file, one thread and one bell."""
+"""The SQLite engine: six ports around one file, one thread and one bell."""
 
 import os
 import time
 from collections.abc import Callable
 
+from polypool.brokers.ledger.kept import KeptLedger
 from polypool.brokers.sqlite.bell import Bell
 from polypool.brokers.sqlite.broker import SqliteBroker
 from polypool.brokers.sqlite.bus import SqliteBus
@@ -13,6 +14,7 @@ from polypool.brokers.sqlite.inside import SqliteInside
 from polypool.brokers.sqlite.inspector import SqliteInspector
 from polypool.brokers.sqlite.options import Options
 from polypool.brokers.sqlite.results import SqliteResults
+from polypool.brokers.sqlite.shelf import SqliteShelf
 from polypool.brokers.sqlite.watch import Watch
 
 
@@ -29,4 +31,5 @@ class SqliteEngine:
         self.bus = SqliteBus(database, watch, clock)
         self.inspector = SqliteInspector(database, clock)
         self.claims = SqliteClaims(database, self.broker.traits, clock)
+        self.ledger = KeptLedger(SqliteShelf(database, clock))
         self.inside = SqliteInside(self.place, options, self.broker.traits)

@@ -10,6 +10,8 @@
 -- worker  who has beaten; `run` tells a worker's process from an earlier one of the same name.
 -- tally   what was measured, merged, per task and pool.
 -- event   the streams; `body` is the Event as MessagePack. trimmed: where a stream's kept history begins.
+-- ledger  what limits, unique keys and ticks count: rows of the kinds in brokers/ledger/account.py. `body` is JSON; `holder`: of a
+--         granted reservation, who holds it; `over_at`: when nobody needs the row any more, of a holder the end of its lease.
 -- clock   counts the transactions that ended tasks or added events, so that whoever waits can ask "what since?".
 
 CREATE TABLE task (
@@ -84,6 +86,17 @@ CREATE TABLE trimmed (
     run    INTEGER NOT NULL,
     number INTEGER NOT NULL
 );
+
+CREATE TABLE ledger (
+    kind    TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    holder  TEXT,
+    body    TEXT NOT NULL,
+    over_at REAL,
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+CREATE INDEX ledger_held ON ledger (holder) WHERE holder IS NOT NULL;
+CREATE INDEX ledger_over ON ledger (kind, over_at) WHERE over_at IS NOT NULL;
 
 CREATE TABLE clock (changes INTEGER NOT NULL);
 INSERT INTO clock VALUES (0);
