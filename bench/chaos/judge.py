@@ -13,6 +13,9 @@ from polypool.core.lifecycle import State
 
 LEARNS_WITHIN_S = 30.0
 """A worker whose lease is over may learn so after another has begun what it held, when the engine is back."""
+DYING_S = 1.0
+"""Seconds in which the death of a supervisor or a template has reached every process below it: each is told by the
+kernel when the one above has ended, and until then may begin what it has read already."""
 HANGOVER_S = 2.0
 """A worker that goes on after a stop begins what it had taken before, until it learns that it is fenced off and its
 children do."""
@@ -114,7 +117,8 @@ class Case:
         for act in self.acts:
             if act.at > again.begun:
                 continue
-            if act.word in KILLS and act.until >= run.begun and (run.pid in act.pids or act.worker == run.worker):
+            is_hit = run.pid in act.pids or act.worker == run.worker
+            if act.word in KILLS and act.until + DYING_S >= run.begun and is_hit:
                 return act.word
             if act.word == "stop worker" and act.until + HANGOVER_S >= run.begun and act.worker == run.worker:
                 return act.word

@@ -63,9 +63,11 @@ def test_a_rerun_that_nothing_explains_is_a_violation() -> None:
 def test_a_rerun_is_explained_by_the_kill_of_its_process_and_by_no_other() -> None:
     lines = [*SENT, *run(1, 1.0), *run(2, 3.0, 4.0, worker=OTHER)]
     assert verdict_on([*lines, Act("kill child", 1.5, 1.5, "", (PID,))], succeeded(2)).violations == []
+    # Its template was killed, and what had come already it still began.
+    assert verdict_on([*lines, Act("kill child", 0.9, 0.99, "", (PID,))], succeeded(2)).violations == []
     assert verdict_on([*lines, Act("kill child", 1.5, 1.5, "", (99,))], succeeded(2)).violations
     assert verdict_on([*lines, Act("kill child", 3.5, 3.5, "", (PID,))], succeeded(2)).violations
-    assert verdict_on([*lines, Act("kill child", 0.5, 0.5, "", (PID,))], succeeded(2)).violations
+    assert verdict_on([*lines, Act("kill child", -0.5, -0.5, "", (PID,))], succeeded(2)).violations
 
 
 def test_a_cut_connection_and_a_short_outage_explain_no_rerun() -> None:
