@@ -106,6 +106,14 @@ class Model:
         if fact is not None:
             fact.guard = None
 
+    def recall(self) -> int:
+        lost = [
+            fact for fact in self.facts.values() if fact.state == "queued" and fact.is_parked and fact.guard is None
+        ]
+        for fact in lost:
+            fact.is_parked = False
+        return len(lost)
+
     def settle(self, delivery: Delivery, outcome: Outcome, now: float) -> bool:
         fact = self.facts.get(delivery.id)
         if fact is None or not fact.is_of(delivery):

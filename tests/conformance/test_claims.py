@@ -1,15 +1,17 @@
 """What every engine promises of messages that another one carries: enroll, confirm."""
 
+import asyncio
+
 import pytest
 
 from polypool.core.error import MessageTooLarge
 from polypool.core.lifecycle import State
-from polypool.core.message import Policy
+from polypool.core.message import Lane, Policy
 from polypool.core.outcome import Deferred, Lost, Outcome, Retry
 from polypool.core.port import Claims
 from polypool.core.report import Search
 from tests.conformance.claims_seen import GUARD, LONG, claim_one, enroll
-from tests.conformance.scene import Clock, Scene, ids, message
+from tests.conformance.scene import LANE, PATIENCE, Clock, Scene, ids, message
 
 
 async def test_what_is_enrolled_waits_but_is_handed_to_nobody(scene: Scene, claims: Claims) -> None:
@@ -187,3 +189,38 @@ async def test_a_confirm_that_comes_when_the_message_has_run_and_waits_again_doe
     await claims.confirm(["taken", "claimed"])
     assert ids(again) == ["taken", "claimed"]
     assert all([await scene.settle(one) for one in again])
+
+
+async def test_what_was_confirmed_and_lost_can_be_recalled_into_its_lane(scene: Scene, claims: Claims) -> None:
+    await enroll(claims, "a", "b", "c", "d", "claimed", "cancelled")
+    await enroll(claims, "other", queue="another")
+    await claims.confirm(["a", "c", "d", "claimed", "cancelled", "other"])
+    await scene.join()
+    held = await claim_one(claims, "claimed")
+    await scene.engine.broker.cancel(["cancelled"])
+    assert await claims.recall(LANE) == 3
+    assert await claims.recall(LANE) == 0
+    assert await claims.recall(Lane("never", "seen")) == 0
+    assert ids(await scene.take()) == ["a", "c", "d"], "in their old order; b has its guard"
+    assert ids(await scene.take(lane=Lane("another", "threads"))) == []
+    assert [await claim_one(claims, name) for name in ("a", "claimed", "cancelled")] == [None, None, None]
+    assert held is not None and await scene.settle(held)
+
+
+async def test_a_take_that_waits_is_brought_what_is_recalled(scene: Scene, claims: Claims) -> None:
+    await enroll(claims, "a")
+    await claims.confirm(["a"])
+    await scene.join()
+    waiting = asyncio.create_task(scene.engine.broker.take([LANE], 1, "w1", PATIENCE))
+    await asyncio.sleep(0)
+    assert await claims.recall(LANE) == 1
+    assert ids(await waiting) == ["a"]
+
+
+async def test_what_was_recalled_in_great_number_all_comes(scene: Scene, claims: Claims) -> None:
+    names = [f"{n:04}" for n in range(2500)]
+    await enroll(claims, *names)
+    await claims.confirm(names)
+    await scene.join()
+    assert await claims.recall(LANE) == len(names)
+    assert ids(await scene.take(len(names))) == names

@@ -220,6 +220,23 @@ async def test_a_deleted_queue_is_made_again_and_nothing_sent_is_lost(
     await eventually(is_brought, within=LONG)
 
 
+@pytest.mark.parametrize("loses", [commands.Queue.Delete, commands.Queue.Purge])
+async def test_what_was_in_a_queue_that_somebody_deleted_or_emptied_is_run_all_the_same(
+    front: Scene, monkeypatch: pytest.MonkeyPatch, loses: type
+) -> None:
+    monkeypatch.setattr(hopper, "LOOK_EVERY", 0.1)
+    sent = [str(n) for n in range(20)]
+    await front.put(*sent)
+    await rabbitmq.call(front.url, loses(queue=rabbitmq.queue_name(front.url, LANE)))
+    seen: list[str] = []
+    while len(seen) < len(sent):
+        taken = await front.engine.broker.take([LANE], 7, "w1", LONG)
+        assert taken, f"only {len(seen)} came"
+        assert all([await front.settle(delivery) for delivery in taken])
+        seen += ids(taken)
+    assert seen == sent
+
+
 async def test_a_queue_made_otherwise_is_refused_with_what_to_delete(front: Scene) -> None:
     name = rabbitmq.queue_name(front.url, LANE)
     await rabbitmq.call(front.url, commands.Queue.Declare(queue=name, durable=True))

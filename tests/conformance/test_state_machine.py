@@ -13,7 +13,7 @@ from polypool.core.message import Delivery, Message
 from polypool.core.outcome import Cancelled, Dead, Deferred, Done, Failed, Failure, Lost, Outcome, Retry
 from polypool.core.report import Search
 from tests.conformance.model import POLICY, Fact, Model
-from tests.conformance.scene import LEASE, Clock, Scene, message
+from tests.conformance.scene import LANE, LEASE, Clock, Scene, message
 from tests.engines import redis
 from tests.engines.postgres import drop_schema, empty_schema
 
@@ -95,6 +95,11 @@ class EngineMachine(RuleBasedStateMachine):
         for name in names:
             self.model.confirm(name)
         self.runner.run(self.scene.claims.confirm(names))
+
+    @rule()
+    def recall(self) -> None:
+        self.model.tidy(self.clock())
+        assert self.runner.run(self.scene.claims.recall(LANE)) == self.model.recall()
 
     @rule(worker=st.sampled_from(WORKERS), limit=st.integers(0, 4))
     def take(self, worker: str, limit: int) -> None:

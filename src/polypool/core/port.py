@@ -134,6 +134,11 @@ class Claims(Protocol):
         What ends while it is parked (cancelled, purged) has its copy still to come, perhaps long after its ending was
         forgotten: such an id is remembered for a day, or that copy would be taken for an unknown message and run."""
 
+    async def recall(self, lane: Lane) -> int:
+        """Put back in this lane whatever is confirmed to be carried and not claimed: the other engine has lost it, as
+        far as can be told (somebody deleted its queue). Where that was wrong a copy is late and is thrown away. How
+        many it was."""
+
 
 class Inspector(Protocol):
     """Looks and acts for people; never used by the worker."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from polypool.brokers.memory.store import Store
 from polypool.brokers.stored import encoded
-from polypool.core.message import Delivery, Message
+from polypool.core.message import Delivery, Lane, Message
 from polypool.core.port import Traits
 
 
@@ -30,6 +30,11 @@ class MemoryClaims:
         now = self._swept()
         for id in ids:
             self._store.confirm(id, now)
+
+    async def recall(self, lane: Lane) -> int:
+        now = self._swept()
+        self._ring()
+        return self._store.recall(lane, now)
 
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         now = self._swept()

@@ -91,6 +91,16 @@ class Store:
         if entry is not None and entry.is_parked:
             entry.guard = None
 
+    def recall(self, lane: Lane, now: float) -> int:
+        """Back in line with what is carried for sure, as if nobody carried it."""
+        self.promote(now)
+        lost = [
+            entry for entry in self.entries.values() if entry.is_parked and entry.guard is None and entry.lane == lane
+        ]
+        for entry in lost:
+            self._unpark(entry, now)
+        return len(lost)
+
     def next_due(self) -> float | None:
         """When, without anybody's doing, there may be something to claim: a delay, a lease or a guard ends."""
         times = [member.seen_at + member.heartbeat.lease for member in self.workers.values() if not member.is_dead]

@@ -7,10 +7,11 @@ from polypool.brokers.postgres.rows import Lanes, add, encoded
 from polypool.brokers.postgres.session import Connection, Session
 from polypool.brokers.postgres.take import delivery, reap
 from polypool.brokers.postgres.takes import Takes
-from polypool.core.message import Delivery, Message
+from polypool.core.message import Delivery, Lane, Message
 from polypool.core.port import Traits
 
 Encoded = tuple[Message, bytes]
+RECALLED_AT_ONCE = 2000
 
 
 class PostgresClaims:
@@ -45,6 +46,12 @@ class PostgresClaims:
     async def _confirm(self, connection: Connection, ids: list[str]) -> list[bool]:
         await connection.rows("confirm", ids, self._session.clock())
         return [True] * len(ids)
+
+    async def recall(self, lane: Lane) -> int:
+        count = 0
+        while found := await self._session.run(lambda connection: connection.rows("recall", *lane, RECALLED_AT_ONCE)):
+            count += len(found)
+        return count
 
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         if not messages:

@@ -43,7 +43,7 @@ class RabbitBroker:
         self._backend = backend
         self._clock = clock
         self._sender = Sender(options)
-        self._hopper = Hopper(options)
+        self._hopper = Hopper(options, self._recall)
         self._confirmer = Confirmer(backend.claims)
         self._address = options.address
         self._returns = Returns(self.settle, clock)
@@ -245,6 +245,15 @@ class RabbitBroker:
             if needless:
                 self._hopper.throw_away(needless)
         return claimed
+
+    async def _recall(self, lane: Lane) -> None:
+        """Its queue is empty. What the backend still holds for carried then is nowhere, or on its way into a worker,
+        whose copy is thrown away in turn: a message is claimed once."""
+        if count := await self._backend.claims.recall(lane):
+            logger.info(
+                "%s: the queue of %s %s is empty, so %d messages that should be in it are taken from the backend",
+                self._address, lane.queue, lane.pool, count,
+            )  # fmt: skip
 
     def _remembered(self, settlement: Settlement) -> Settlement:
         """Its copy is on its way again and must find that the message is over."""

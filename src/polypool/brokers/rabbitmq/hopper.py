@@ -9,13 +9,14 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from pamqp import commands
 
 from polypool.brokers.rabbitmq.check import Server
+from polypool.brokers.rabbitmq.consumer import Consumer
 from polypool.brokers.rabbitmq.copies import Copies, Copy
 from polypool.brokers.rabbitmq.fault import Closed, mapped
 from polypool.brokers.rabbitmq.frames import Delivered, Told
@@ -32,6 +33,8 @@ PATIENCE = 1.0
 RENEWED_AFTER = 20.0
 """Seconds. An idle consumer begins anew: when somebody deletes a quorum queue nobody tells its consumers, and a queue
 made anew under its name brings nothing to channels that knew the old one (seen with RabbitMQ 3.10)."""
+LOOK_EVERY = 30.0
+"""Seconds between two looks whether the queues are empty."""
 MOST = 8192
 """Copies a consumer may have unacknowledged."""
 LONG = 1 / 3
@@ -40,24 +43,12 @@ LONG = 1 / 3
 logger = logging.getLogger("polypool.rabbitmq")
 
 
-class Consumer:
-    """One lane's. Its prefetch is fixed when it begins."""
-
-    __slots__ = ("heard", "lane", "prefetch", "tag")
-
-    def __init__(self, lane: Lane, tag: str, prefetch: int) -> None:
-        self.lane = lane
-        self.tag = tag
-        self.prefetch = prefetch
-        self.heard = time.monotonic()
-        """When it last brought something, or began."""
-
-
 class Hopper:
     """Consumers, and what they brought."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, found_empty: Callable[[Lane], Awaitable[None]]) -> None:
         self._options = options
+        self._found_empty = found_empty
         self._link = Link(options, "taking", self._prepare, self._forget)
         self._queues = Queues(options, DECLARING)
         self._copies = Copies(CONSUMING)
@@ -69,6 +60,7 @@ class Hopper:
         self._asking: dict[Lane, int] = {}
         self._arrival = asyncio.Event()
         self._tending: asyncio.Task[None] | None = None
+        self._looked = time.monotonic()
         self.orphans: set[str] = set()
         """Ids of claimed messages whose copies will be delivered again."""
 
@@ -181,9 +173,9 @@ class Hopper:
         wanted = self._wanted(lane, limit)
         prefetch = min(1 << (wanted - 1).bit_length(), MOST)
         is_doubtful = lane in self._consumers and time.monotonic() - self._consumers[lane].heard >= RENEWED_AFTER
-        before = await self._queues.consumers(wire, lane) if is_doubtful else 0
+        _, before = await self._queues.look(wire, lane) if is_doubtful else (0, 0)
         await self._end_consumer(wire, lane)
-        if is_doubtful and await self._queues.consumers(wire, lane) >= before:
+        if is_doubtful and (await self._queues.look(wire, lane))[1] >= before:
             wire.drop(Closed(404, f"the queue {self._queues.name(lane)} was deleted under its consumers"))
             return
         consumer = Consumer(lane, f"{next(self._numbers)}", prefetch)
@@ -261,7 +253,7 @@ class Hopper:
             self._tending = asyncio.get_running_loop().create_task(self._tend_for_ever())
 
     async def _tend_for_ever(self) -> None:
-        """Give back what nobody asks for, and let go of what runs for long."""
+        """Give back what nobody asks for, let go of what runs for long, look for what is lost."""
         every = min(PATIENCE / 2, self._options.consumer_timeout * LONG / 4)
         while True:
             await asyncio.sleep(every)
@@ -271,8 +263,9 @@ class Hopper:
             try:
                 await self._give_back(wire)
                 self._let_go_of_the_long()
+                await self._look(wire)
             except Exception as error:
-                logger.debug("could not give back copies: %s", error)
+                logger.debug("could not tend to the queues: %s", error)
 
     async def _give_back(self, wire: Wire) -> None:
         now = time.monotonic()
@@ -288,6 +281,17 @@ class Hopper:
                         # First the consumer, or the copies would come straight back.
                         await self._end_consumer(wire, lane)
                         wire.write(self._copies.give_back(lane))
+
+    async def _look(self, wire: Wire) -> None:
+        """A queue that is empty may have been deleted with what was in it, or emptied: nobody tells that."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_EVERY:
+            return
+        self._looked = now
+        for lane in list(self._consumers):
+            waiting, _ = await self._queues.look(wire, lane)
+            if not waiting and not self._copies.waiting(lane):
+                await self._found_empty(lane)
 
     def _let_go_of_the_long(self) -> None:
         long = self._copies.older_than(time.monotonic() - self._options.consumer_timeout * LONG)

@@ -57,7 +57,9 @@ class Link:
         if self.wire is None and within > 0:
             try:
                 async with asyncio.timeout(within):
-                    await self._is_up.wait()
+                    while self.wire is None:
+                        await self._is_up.wait()
+                        await asyncio.sleep(0)  # where the one that was lost is yet to be taken away
             except TimeoutError:
                 return None
         return self.wire

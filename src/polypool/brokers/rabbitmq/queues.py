@@ -58,14 +58,13 @@ class Queues:
                     await self._declare(wire, lane)
                     self._declared.add(lane)
 
-    async def consumers(self, wire: Wire, lane: Lane) -> int:
-        """How many a lane's queue has, everybody's; the queue is made if need be."""
+    async def look(self, wire: Wire, lane: Lane) -> tuple[int, int]:
+        """How much waits in a lane's queue, and how many consumers it has; the queue is made if need be."""
         async with self._lock:
             await self._declare(wire, lane)
             self._declared.add(lane)
             declared = await self._call(wire, commands.Queue.Declare(queue=self.name(lane), passive=True))
-        count: int = declared.consumer_count
-        return count
+        return declared.message_count, declared.consumer_count
 
     async def purge(self, wire: Wire, lanes: Iterable[Lane]) -> None:
         """Throw away what waits in them; nothing where there is no such queue."""

@@ -14,12 +14,14 @@ from polypool.brokers.rabbitmq.options import Options
 from polypool.brokers.rabbitmq.queues import Queues
 from polypool.brokers.rabbitmq.wire import Wire
 from polypool.core.codec import decode_message
-from polypool.core.error import EngineFull
+from polypool.core.error import EngineError, EngineFull
 from polypool.core.message import Lane, Message
 
 PUBLISHING, DECLARING = 1, 2
 AT_ONCE = 256 * 1024
 """Bytes handed to the line before looking whether it still takes some."""
+RECONNECTED_WITHIN = 2.0
+"""Seconds to wait for another connection with what the one before left in doubt."""
 
 
 class Batch:
@@ -74,28 +76,42 @@ class Sender:
         return wire.is_usable
 
     async def publish(self, messages: Sequence[Message], bodies: Sequence[bytes]) -> tuple[list[int], list[int]]:
-        """Which of these the server confirmed and which it refused, by index; of the rest it said nothing in time."""
-        batch = await self._publish(messages, bodies)
-        unwanted = [at for at in batch.confirmed if messages[at].id in self._returned]
-        if not unwanted:
-            return batch.confirmed, batch.refused
-        # Somebody deleted their queues while we held them for known: the server confirms what it throws away.
-        lanes = {messages[at].lane for at in unwanted}
-        self._returned.difference_update(messages[at].id for at in unwanted)
-        for lane in lanes:
-            self._queues.forget(lane)
-        kept = [at for at in batch.confirmed if at not in set(unwanted)]
-        if await self.is_ready(lanes):
-            again = await self._publish([messages[at] for at in unwanted], [bodies[at] for at in unwanted])
-            kept += [unwanted[at] for at in again.confirmed if messages[unwanted[at]].id not in self._returned]
-        return kept, batch.refused
+        """Which of these the server confirmed and which it refused, by index; of the rest it said nothing in time.
+
+        What was in doubt when a connection broke is published again on the next: a copy too many is thrown away, while
+        one too few would keep its message waiting for the end of its guard.
+        """
+        deadline = asyncio.get_running_loop().time() + self._options.timeout
+        confirmed: list[int] = []
+        refused: list[int] = []
+        left = list(range(len(messages)))
+        while True:
+            batch = await self._publish([messages[at] for at in left], [bodies[at] for at in left], deadline)
+            refused += [left[place] for place in batch.refused]
+            # Where a queue was deleted while we held it for known, the server confirms what it throws away.
+            unwanted = {messages[left[place]].id for place in batch.confirmed} & self._returned
+            self._returned -= unwanted
+            confirmed += [left[place] for place in batch.confirmed if messages[left[place]].id not in unwanted]
+            left = sorted(set(left).difference(confirmed, refused))
+            lanes = {messages[at].lane for at in left}
+            for lane in {messages[at].lane for at in left if messages[at].id in unwanted}:
+                self._queues.forget(lane)
+            if not left or not await self._is_ready_again(lanes, deadline):
+                return confirmed, refused
+
+    async def _is_ready_again(self, lanes: Iterable[Lane], deadline: float) -> bool:
+        """Whether it makes sense to publish what is in doubt once more."""
+        within = min(deadline - asyncio.get_running_loop().time(), RECONNECTED_WITHIN)
+        with contextlib.suppress(EngineError):  # what is in doubt is accepted already
+            return within > 0 and await self._link.up(within) is not None and await self.is_ready(lanes)
+        return False
 
     async def purge(self, lanes: Iterable[Lane]) -> None:
         wire = self._link.wire
         if wire is not None:
             await self._queues.purge(wire, lanes)
 
-    async def _publish(self, messages: Sequence[Message], bodies: Sequence[bytes]) -> Batch:
+    async def _publish(self, messages: Sequence[Message], bodies: Sequence[bytes], deadline: float) -> Batch:
         batch = Batch(len(messages))
         wire = self._link.wire
         pieces: list[bytes] = []
@@ -113,7 +129,7 @@ class Sender:
                 pieces, size = [], 0
                 await wire.has_room()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._options.timeout):
+            async with asyncio.timeout_at(deadline):
                 await asyncio.shield(batch.answer)
         return batch
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from polypool.brokers.redis.broker import RedisBroker
 from polypool.brokers.redis.gather import Gather, all_but
 from polypool.brokers.redis.link import Link
-from polypool.brokers.redis.record import delivery, header
+from polypool.brokers.redis.record import delivery, header, lane_name
 from polypool.brokers.stored import encoded
-from polypool.core.message import Delivery, Message
+from polypool.core.message import Delivery, Lane, Message
 
 AT_ONCE = 500
 """Messages a claim, so that no Lua call keeps the server from others for long."""
@@ -45,6 +45,12 @@ class RedisClaims:
     async def _confirm(self, ids: Sequence[str]) -> list[bool]:
         await self._link.run("confirm", ids)
         return [True] * len(ids)
+
+    async def recall(self, lane: Lane) -> int:
+        count = 0
+        while (found := int(await self._link.run("recall", [lane_name(lane), AT_ONCE]))) > 0:
+            count += found
+        return count
 
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         claimed: list[Delivery | None] = []

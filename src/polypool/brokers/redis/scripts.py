@@ -8,7 +8,7 @@ import msgspec
 LEDGER = frozenset({"reserve", "renew", "correct", "release", "adjust", "own", "disown", "tick", "limits"})
 """These share other moves than those of the lines."""
 FREEING = frozenset(
-    {"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "confirm"}
+    {"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "confirm", "recall"}
 ) | frozenset({"reserve", "renew", "correct", "release", "disown"})
 """These end tasks or give room back, so they must go on where the memory is used up. Redis 7 lets a script say so."""
 FLAGS_SINCE = (7, 0)

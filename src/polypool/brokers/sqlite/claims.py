@@ -36,6 +36,15 @@ class SqliteClaims:
         given, now = to_json(list(ids)), self._clock()
         await self._database.write(lambda transaction: transaction.run("confirm", ids=given, now=now))
 
+    async def recall(self, lane: Lane) -> int:
+        def recall(transaction: Transaction) -> int:
+            count = transaction.run("recall", queue=lane.queue, pool=lane.pool)
+            if count:
+                transaction.rings.add(Ring.WORK)
+            return count
+
+        return await self._database.write(recall)
+
     async def claim(self, messages: Sequence[Message], worker: str) -> list[Delivery | None]:
         if not messages:
             return []
