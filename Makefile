@@ -6,9 +6,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.polypool-installed
 
-# Whole tests start and kill real processes and hold clocks to them: they run one at a time.
+# Whole tests start and kill real processes and mostly wait for them: two files at a time, each from its top.
 PARALLEL ?= -n 2
-SERIAL   ?=
+WHOLE    ?= -n 2 --dist loadfile
 PYTEST   ?=
 
 FAST_ROOMS  := $(wildcard tests/unit tests/conformance tests/rules)
@@ -35,7 +35,7 @@ demo: $(STAMP) ## run the scan example from end to end
 test: $(STAMP) ## run all four rooms of tests: unit, conformance, rules, whole
 	$(BIN)/python -m tests.engines
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST) $(FAST_ROOMS)
-	$(if $(WHOLE_ROOM),$(BIN)/python -m pytest $(SERIAL) $(PYTEST) $(WHOLE_ROOM))
+	$(if $(WHOLE_ROOM),$(BIN)/python -m pytest $(WHOLE) $(PYTEST) $(WHOLE_ROOM))
 
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check $(SOURCES)
