@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from polypool.core.error import EngineUnreachable
+from polypool.core.ledger import Reservation, Slot
 from polypool.core.message import Delivery
 from tests.conformance.scene import Scene
 from tests.engines import postgres, redis
@@ -64,6 +65,27 @@ async def test_leases_begin_anew_when_the_server_comes_back_and_end_as_ever_afte
     await other.join("w2", lease=10 * AWAY)
     clock.now += AWAY + 1
     assert [delivery.id for delivery in await other.take(worker="w2")] == ["b"]
+    await other.engine.broker.close()
+    await scene.engine.broker.close()
+
+
+async def test_what_is_held_of_limits_is_held_on_when_the_server_comes_back(server: Server) -> None:
+    clock = Clock()
+    scene = Scene(server.url, clock)
+    await scene.engine.broker.open()
+    assert all(await scene.engine.ledger.reserve("w1", AWAY, [Reservation("a", (Slot("s", 1),))]))
+    server.stop()
+    server.start()
+    clock.now += AWAY + 0.001
+    other = Scene(server.url, clock)
+    await other.engine.broker.open()
+    wanted = Reservation("b", (Slot("s", 1),))
+    assert not any(await other.engine.ledger.reserve("w2", AWAY, [wanted]))
+    await scene.engine.broker.close()
+    await scene.engine.broker.open()
+    assert await scene.engine.ledger.renew("w1", AWAY)
+    clock.now += AWAY + 1
+    assert all(await other.engine.ledger.reserve("w2", AWAY, [wanted]))
     await other.engine.broker.close()
     await scene.engine.broker.close()
 

@@ -23,7 +23,7 @@ from polypool.core.ledger import (
 from polypool.core.meter import Meter
 
 LIMIT, HOLD, HOLDER, OWN, TICK = "limit", "hold", "holder", "own", "tick"
-"""Kinds of rows: a key's meter; a granted reservation; who holds some, and until when; who has a unique key; the last
+"""Kinds of rows: a key's meter; a granted reservation; who holds some, with the length of its lease; who has a unique key; the last
 tick of a schedule."""
 TICKS_REMEMBERED = 90 * 86_400.0
 """Seconds for which a schedule's last tick is known."""
@@ -63,6 +63,8 @@ class Account:
         self._meters: dict[str, Meter] = {}
         self._holds: dict[str, Hold] = {}
         self._holders: dict[str, float] = {}
+        """The lease of each, in seconds."""
+        self._lapsed: set[str] = set()
         self._owners: dict[str, tuple[str, float]] = {}
         self._ticks: dict[str, tuple[float, str]] = {}
         self._changed: set[Name] = set()
@@ -76,11 +78,16 @@ class Account:
             elif kind == HOLD:
                 self._holds[key] = Hold(holder or "", _charges.decode(body))
             elif kind == HOLDER:
-                self._holders[key] = over_at or 0.0
+                self._holders[key] = float(body)
             elif kind == OWN:
                 self._owners[key] = (_text.decode(body), over_at or 0.0)
             else:
                 self._ticks[key] = _tick.decode(body)
+
+    def put_in_lapsed(self, rows: Sequence[Row]) -> None:
+        """Holders whose lease has ended, and what they hold."""
+        self._lapsed = {row.key for row in rows if row.kind == HOLDER}
+        self.put_in(rows)
 
     def lacking(self) -> list[Name]:
         """The rows of keys that its reservations charge, as far as they are not in yet."""
@@ -89,11 +96,10 @@ class Account:
 
     def lapse(self) -> None:
         """Give back what holders had whose lease has ended."""
-        lapsed = {holder for holder, until in self._holders.items() if until <= self._now}
         for id, hold in list(self._holds.items()):
-            if hold.holder in lapsed:
+            if hold.holder in self._lapsed:
                 self._end(id, [charge for charge in hold.charges if not isinstance(charge, Rate) or charge.is_estimate])
-        for holder in lapsed:
+        for holder in self._lapsed:
             del self._holders[holder]
             self._changed.add((HOLDER, holder))
 
@@ -112,7 +118,7 @@ class Account:
 
     def renew(self, holder: str, lease: float) -> bool:
         was_known = holder in self._holders
-        self._holders[holder] = self._now + lease
+        self._holders[holder] = lease
         self._changed.add((HOLDER, holder))
         return was_known
 
@@ -243,7 +249,8 @@ class Account:
             hold = self._holds.get(key)
             return Row(kind, key, hold.holder, _written(hold.charges), None) if hold else None
         if kind == HOLDER:
-            return Row(kind, key, None, '""', self._holders[key]) if key in self._holders else None
+            lease = self._holders.get(key)
+            return None if lease is None else Row(kind, key, None, repr(float(lease)), self._now + lease)
         if kind == OWN:
             owner = self._owners.get(key)
             return Row(kind, key, None, _written(owner[0]), owner[1]) if owner else None

@@ -23,7 +23,7 @@ class MemoryShelf:
     async def change(self, names: Sequence[Name], act: Callable[[Account], T]) -> T:
         now = self._clock()
         account = Account(now)
-        account.put_in(self._lapsed(now))
+        account.put_in_lapsed(self._lapsed(now))
         account.put_in(self._found(names))
         account.put_in(self._found(account.lacking()))
         account.lapse()

@@ -24,7 +24,7 @@ class PostgresShelf:
                 await connection.rows("lock_ledger")
                 account = Account(now := self._session.clock())
                 await connection.rows("ledger_sweep", now, SWEPT_AT_ONCE)
-                account.put_in(await _rows(connection, "ledger_lapsed", now))
+                account.put_in_lapsed(await _rows(connection, "ledger_lapsed", now))
                 await _find(connection, account, names)
                 await _find(connection, account, account.lacking())
                 account.lapse()

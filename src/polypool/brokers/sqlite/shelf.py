@@ -25,7 +25,7 @@ class SqliteShelf:
             now = self._clock()
             transaction.run("ledger_sweep", now=now, limit=SWEPT_AT_ONCE)
             account = Account(now)
-            account.put_in(_rows(transaction, "ledger_lapsed", now=now))
+            account.put_in_lapsed(_rows(transaction, "ledger_lapsed", now=now))
             _find(transaction, account, names)
             _find(transaction, account, account.lacking())
             account.lapse()

@@ -1,7 +1,8 @@
 -- How limits stand in Redis, and the moves that the ledger's verbs share. Stands behind record.lua, before each of them.
 --   limits           hash key → meter (11 doubles, the fields of core/meter.py, whose steps these are);  limits_over: sorted set of keys by when
 --                    nobody needs their meter any more; those with slots held are not in it
---   holds            hash id → granted reservation (MessagePack: holder, charges);  holders: sorted set by end of lease
+--   holds            hash id → granted reservation (MessagePack: holder, charges);  holders: sorted set by end of lease;
+--                    terms: hash holder → lease in seconds
 --   holds:<holder>   set of ids
 --   owned            hash unique key → until (8 bytes) and owner;  ticks: hash schedule → time (8 bytes) and owner of the last one
 --   owned_over, ticks_over    sorted sets, by when these are over
@@ -113,7 +114,14 @@ local function tidy()
   for _, holder in ipairs(call('ZRANGEBYSCORE', P .. 'holders', '-inf', now)) do
     for _, id in ipairs(call('SMEMBERS', P .. 'holds:' .. holder)) do end_hold(id, hold_of(id), 'estimates') end
     call('ZREM', P .. 'holders', holder)
+    call('HDEL', P .. 'terms', holder)
   end
+end
+
+-- Have a holder hold what it has for so long.
+local function renew(holder, lease)
+  call('ZADD', P .. 'holders', now + tonumber(lease), holder)
+  call('HSET', P .. 'terms', holder, lease)
 end
 
 -- The end of each verb that changes meters.

@@ -1,11 +1,11 @@
 -- Purpose: charge what reservations cost, all keys of each or none, and renew the holder's lease.
--- Keys: limits, limits_over, holds, holders. Arguments: now, holder, lease in seconds, then for each reservation: id, number of charges, and of each
+-- Keys: limits, limits_over, holds, holders, terms. Arguments: now, holder, lease in seconds, then for each reservation: id, number of charges, and of each
 -- its kind, key, amount or limit, per, cost, burst, 1 if an estimate.
 -- Result: for each two words: empty where granted, else the key that stands in the way, and the seconds to wait or empty.
 -- Atomic, so that no two are granted the same room.
 tidy()
 local holder, at, answer, closed = ARGV[2], 4, {}, {}
-call('ZADD', P .. 'holders', now + tonumber(ARGV[3]), holder)
+renew(holder, ARGV[3])
 
 local function read_charges(count)
   local charges = {}
