@@ -23,8 +23,8 @@ from polypool.core.ledger import (
 from polypool.core.meter import Meter
 
 LIMIT, HOLD, HOLDER, OWN, TICK = "limit", "hold", "holder", "own", "tick"
-"""Kinds of rows: a key's meter; a granted reservation; who holds some, with the length of its lease; who has a unique key; the last
-tick of a schedule."""
+"""Kinds of rows: a key's meter; a granted reservation; who holds some, with the length of its lease; who has a unique
+key; the last tick of a schedule."""
 TICKS_REMEMBERED = 90 * 86_400.0
 """Seconds for which a schedule's last tick is known."""
 
