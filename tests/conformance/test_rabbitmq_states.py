@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from tests.conformance.scene import Scene
+from polypool.brokers.rabbitmq.engine import RabbitEngine
+from tests.conformance.scene import LANE, Scene
 from tests.conformance.test_state_machine import BATCH, WORKERS, EngineMachine
 from tests.engines import rabbitmq
 
@@ -24,6 +25,13 @@ class RabbitMachine(EngineMachine):
         asyncio.run(rabbitmq.clean(self.scene.url))
 
     claim = confirm = None  # type: ignore[assignment]
+
+    @rule()
+    def recall(self) -> None:
+        """Nobody can tell, whether the copies are lost or not."""
+        engine = self.scene.engine
+        assert isinstance(engine, RabbitEngine)
+        self.runner.run(engine.backend.claims.recall(LANE))
 
     @rule(names=BATCH, delay=st.sampled_from([0, 0, 0, 5]))
     def put(self, names: list[str], delay: int) -> None:  # type: ignore[override]

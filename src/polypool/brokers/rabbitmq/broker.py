@@ -171,9 +171,7 @@ class RabbitBroker:
             if taken or left <= 0:
                 return taken
             self._looked = loop.time()
-            taken = await self._wait(arrival, lanes, limit, worker, left)
-            taken = await self._with_claimed(taken, lanes, limit, worker)
-            if taken:
+            if taken := await self._wait(arrival, lanes, limit, worker, left):
                 return taken
 
     async def _take_now(self, lanes: Sequence[Lane], limit: int, worker: str) -> list[Delivery]:
@@ -186,21 +184,27 @@ class RabbitBroker:
     async def _wait(
         self, arrival: asyncio.Event, lanes: Sequence[Lane], limit: int, worker: str, left: float
     ) -> list[Delivery]:
-        """Wait for a copy, or for what the backend has in these lanes; the latter's deliveries."""
+        """Wait for a copy, or for what the backend has in these lanes; what came, and is claimed."""
         loop = asyncio.get_running_loop()
         feeding = loop.create_task(_listed(self._backend.broker.take(lanes, limit, worker, left)))
         arriving = loop.create_task(arrival.wait())
         try:
             await asyncio.wait({feeding, arriving}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not feeding.done() and (claimed := await self._with_claimed([], lanes, limit, worker)):
+                # Called off only now: backends take a moment for it, in which nobody has to wait.
+                feeding.cancel()
+                self._returns.add_later(feeding)
+                return claimed
             feeding.cancel()
             await asyncio.wait({feeding})
-        except asyncio.CancelledError:
+        except BaseException:
             feeding.cancel()
             self._returns.add_later(feeding)
             raise
         finally:
             arriving.cancel()
-        return [] if feeding.cancelled() else feeding.result()
+        fed = [] if feeding.cancelled() else feeding.result()
+        return await self._with_claimed(fed, lanes, limit, worker)
 
     async def _with_claimed(
         self, taken: list[Delivery], lanes: Sequence[Lane], limit: int, worker: str
