@@ -49,7 +49,10 @@ def arguments() -> argparse.Namespace:
     names = (*FIGURES, *ASKED_FOR, "all")
     parser.add_argument("name", nargs="?", default="all", choices=names, help="which figure, default: all")
     parser.add_argument(
-        "engine", nargs="?", default="", help="where: sqlite, redis, postgres or a URL, for those figures that ask"
+        "engine",
+        nargs="?",
+        default="",
+        help="where: sqlite, redis, postgres, rabbitmq or a URL, for those figures that ask",
     )
     parser.add_argument("--tasks", type=int, default=0, metavar="N", help="memory_back: how many, default: 100,000")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it works")

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from bench import raw_postgres, raw_redis
+from bench import raw_postgres, raw_rabbitmq, raw_redis
 from bench.anywhere import another, anywhere
 from bench.processes import cpu
 from bench.raw_sqlite import take_and_settle
@@ -20,8 +20,10 @@ RAW: dict[str, Callable[[str, int], float]] = {
     "sqlite": lambda _, count: take_and_settle(count),
     "redis": lambda url, count: asyncio.run(raw_redis.raw(url, count)),
     "postgres": lambda url, count: asyncio.run(raw_postgres.raw(url, count)),
+    "rabbitmq": raw_rabbitmq.client,
 }
 """What the engine itself gives, by a loop without polypool: tasks a second."""
+RAW_HOW = {"rabbitmq": "py-amqp, consume + acknowledge each"}
 
 
 def measure(extent: Extent) -> list[Reading]:
@@ -40,7 +42,7 @@ def measure(extent: Extent) -> list[Reading]:
         cpus.append(cpu_per_task * MICRO)
     ratios = [one / other for one, other in zip(ours, raw, strict=True)]
     return [
-        Reading(f"raw {engine}: take + settle in batches of 100", "tasks/s", raw),
+        Reading(f"raw {engine}: {RAW_HOW.get(engine, 'take + settle in batches of 100')}", "tasks/s", raw),
         Reading("polypool: one worker, asyncio pool", "tasks/s", ours),
         Reading(f"ratio to raw {engine}", "×", ratios, at_least(0.5), "0.3 at the least" if engine == "sqlite" else ""),
         Reading("supervisor's CPU per task", "µs", cpus, at_most(25), "of the whole process, SQLite included"),

@@ -10,9 +10,8 @@ import time
 
 from pamqp import commands
 
-from bench.drain import drain
 from bench.private_redis import private_redis
-from bench.send import delay_rate, map_rate
+from bench.reading import CannotMeasure
 from polypool.brokers.rabbitmq import frames
 from polypool.brokers.rabbitmq.frames import Confirmed, Delivered, Envelope
 from polypool.brokers.rabbitmq.options import Options
@@ -22,6 +21,7 @@ from tests.engines.rabbitmq import Server
 BODY = os.urandom(200)
 WAVE = 400
 PREFETCH = 1000
+WITHIN_S = 30
 
 
 async def raw(url: str, count: int, queue_type: str = "quorum") -> tuple[float, float]:
@@ -77,18 +77,55 @@ async def _consume(wire, queue: str, count: int) -> float:  # type: ignore[no-un
         await arrived.wait()
 
 
+def client(url: str, count: int) -> float:
+    """Messages a second that py-amqp consumes from a quorum queue, acknowledging each, in a loop of its own."""
+    try:
+        import amqp
+    except ImportError:
+        raise CannotMeasure("py-amqp is what to compare with: pip install amqp") from None
+    asyncio.run(_fill(url, "client", count))
+    seen = 0
+    with amqp.Connection(host=url.rpartition("@")[2], userid="guest", password="guest") as connection:
+        channel = connection.channel()
+        channel.basic_qos(0, PREFETCH, False)
+
+        def arrived(message) -> None:  # type: ignore[no-untyped-def]
+            nonlocal seen
+            seen += 1
+            channel.basic_ack(message.delivery_tag)
+
+        start = time.perf_counter()
+        channel.basic_consume("client", callback=arrived)
+        while seen < count:
+            connection.drain_events(timeout=WITHIN_S)
+        return count / (time.perf_counter() - start)
+
+
+async def _fill(url: str, queue: str, count: int) -> None:
+    wire = await dial(Options.parse(url), "raw")
+    await wire.open_channel(1)
+    await wire.call(1, commands.Queue.Declare(queue=queue, durable=True, arguments={"x-queue-type": "quorum"}))
+    await _publish(wire, queue, count)
+    await wire.close()
+
+
 def measure(count: int) -> None:
     """Print both, on servers of their own."""
+    from bench.drain import drain
+    from bench.send import delay_rate, map_rate
+
     server = Server()
     try:
         with private_redis() as backend:
             os.environ["POLYPOOL_BACKEND"] = backend
             published, consumed = asyncio.run(raw(server.url, count))
             rate, cpu = drain(count, f"{server.url}?prefix=drain")
+            library = client(server.url, count)
             one, many = delay_rate(2_000, f"{server.url}?prefix=one"), map_rate(count, f"{server.url}?prefix=many")
     finally:
         server.remove()
     print(f"raw frames, quorum queue: published {published:,.0f}/s, consumed {consumed:,.0f}/s")
+    print(f"py-amqp: consumed and acknowledged one by one {library:,.0f}/s")
     print(f"one worker's drain: {rate:,.0f} tasks/s ({rate / consumed:.0%}), {cpu * 1e6:.0f} µs of its supervisor each")
     print(f"delay one by one: {one:,.0f}/s, map: {many:,.0f}/s")
 
