@@ -154,6 +154,15 @@ async def test_a_dearer_run_is_owed_also_where_the_key_was_forgotten(ledger: Led
     assert await ask(ledger, "b", rate(1.0)) == Grant("openai", 3.0)
 
 
+async def test_what_had_run_out_already_is_not_given_back(ledger: Ledger, clock: Clock) -> None:
+    assert await ask(ledger, "a", rate(2.0))
+    assert await ask(ledger, "b", rate(0.0))
+    clock.move(1.5)
+    assert list(await ledger.release("w1", [Release("a", was_used=False)])) == [True]
+    assert await ask(ledger, "c", rate(2.0))
+    assert await ask(ledger, "d", rate(1.0)) == Grant("openai", 1.0)
+
+
 async def test_a_correction_counts_once_however_often_it_is_sent(ledger: Ledger) -> None:
     assert await ask(ledger, "a", rate(2.0), Slot("s", 1))
     for _ in range(2):
@@ -249,3 +258,10 @@ async def test_another_limit_than_the_declared_one_counts_for_its_time(ledger: L
     assert await ask(ledger, "d", Slot("s", 2))
     clock.move(1.0)
     assert await ask(ledger, "e", rate(2.0))
+
+
+async def test_what_runs_out_while_the_limit_changes_runs_out_at_both_rates(ledger: Ledger, clock: Clock) -> None:
+    assert await ask(ledger, "a", rate(6.0, burst=6.0))
+    await ledger.adjust([Adapt("openai", 5.0, 10.0, 4.0)])
+    clock.move(6.0)  # 2 in the first four seconds, 2 in the other two
+    assert await ask(ledger, "b", rate(5.0, burst=6.0)) == Grant("openai", 1.0)
