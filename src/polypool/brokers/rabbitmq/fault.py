@@ -53,7 +53,8 @@ def mapped(error: BaseException, address: str) -> PolypoolError:
     if isinstance(error, ssl.SSLError):
         return EngineDamaged(
             f"{address}: no TLS connection; amqps:// needs a TLS port (5671) and a certificate that is trusted "
-            f"(?cafile=FILE names another authority), amqp:// a plain one (TLS says: {error})"
+            f"(?cafile=FILE names another authority), and ?certfile=FILE&keyfile=FILE where the server wants one; "
+            f"amqp:// needs a plain port (TLS says: {error})"
         )
     if isinstance(error, Garbled):
         return EngineDamaged(
