@@ -154,7 +154,7 @@ class Inspector(Protocol):
 
 
 class Engine(Protocol):
-    """What one URL opens. An engine may be all four ports itself."""
+    """What one URL opens. An engine may be several of the ports itself."""
 
     @property
     def place(self) -> str:
