@@ -158,9 +158,8 @@ async def test_what_had_run_out_already_is_not_given_back(ledger: Ledger, clock:
     assert await ask(ledger, "a", rate(2.0))
     assert await ask(ledger, "b", rate(0.0))
     clock.move(1.5)
-    assert list(await ledger.release("w1", [Release("a", was_used=False)])) == [True]
-    assert await ask(ledger, "c", rate(2.0))
-    assert await ask(ledger, "d", rate(1.0)) == Grant("openai", 1.0)
+    assert all(await ledger.correct("w1", [Correction("a", "openai", 0.0), Correction("b", "openai", 4.0)]))
+    assert await ask(ledger, "c", rate(1.0)) == Grant("openai", 3.0)
 
 
 async def test_a_correction_counts_once_however_often_it_is_sent(ledger: Ledger) -> None:
