@@ -15,9 +15,10 @@ def measure(extent: Extent) -> list[Reading]:
     with anywhere(extent.engine or "sqlite") as url:
         delays = [delay_rate(one_by_one, another(url)) for _ in range(extent.repeats)]
         maps = [map_rate(mapped, another(url)) for _ in range(extent.repeats)]
+    has_goals = not extent.engine.startswith(("rabbitmq", "amqp"))  # each waits there for a server's fsync
     return [
-        Reading("delay(), one at a time, sync", "tasks/s", delays, at_least(5_000)),
-        Reading("map over a generator", "tasks/s", maps, at_least(50_000)),
+        Reading("delay(), one at a time, sync", "tasks/s", delays, at_least(5_000) if has_goals else None),
+        Reading("map over a generator", "tasks/s", maps, at_least(50_000) if has_goals else None),
     ]
 
 
