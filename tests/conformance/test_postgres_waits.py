@@ -66,8 +66,8 @@ async def test_what_ends_while_a_waiter_looks_is_found_at_its_next_look(
     _, b = await taken(engine, "a", "b")
     looked, original = [], getattr(engine.results, look)
 
-    async def looks(asked: Sequence[str]) -> Any:
-        found = await original(asked)
+    async def looks(asked: Sequence[str], *others: Any) -> Any:
+        found = await original(asked, *others)
         if not looked:
             looked.append(asked)
             await heard(engine)

@@ -53,15 +53,17 @@ class PostgresResults:
             heard = await ticket.next(min(left, LOOK_ANYWAY))
             told, is_sure = list(ticket.changed), heard and not ticket.is_unsure
             ticket.clear()  # before looking: what is told while we look counts for the next look
-            unsure = told if is_sure else await self._ended(ids)
+            unsure = told if is_sure else await self._ended(ids, ticket)
 
-    async def _ended(self, ids: Sequence[str]) -> list[str]:
-        """Which of these there is something new to know of."""
+    async def _ended(self, ids: Sequence[str], ticket: Ticket) -> list[str]:
+        """Which of these there is something new to know of; of the rest it is remembered that they go on."""
         found: list[str] = []
         for start in range(0, len(ids), ASKED_AT_ONCE):
             asked = list(ids[start : start + ASKED_AT_ONCE])
             rows = await self._session.run(lambda connection, asked=asked: connection.rows("ended", asked))  # type: ignore[misc]
             found += [id for (id,) in rows]
+        if not ticket.is_unsure:
+            self._watch.remember(set(ids).difference(found, ticket.changed))
         return found
 
     async def _read(self, connection: Connection, ids: list[str]) -> list[Record | None]:
