@@ -6,7 +6,6 @@ watching, times to live. Beside it, in the same run and in turns, the loop throu
 """
 
 import asyncio
-import os
 import statistics
 import sys
 import time
@@ -17,17 +16,12 @@ from typing import Any, TypeVar
 import asyncpg
 
 from bench.private_postgres import private_postgres
+from bench.through_engine import BATCH, BODY, RESULT, through_engine
 from polypool.brokers.open import open_engine
-from polypool.core.decide import decide
-from polypool.core.message import Lane, Message
-from polypool.core.outcome import Done
-from polypool.core.report import Heartbeat
+from polypool.core.message import Message
 
 T = TypeVar("T")
 
-BATCH = 100
-BODY = os.urandom(200)
-RESULT = b"\x93\xc0\xc0\xcbA\xda\xbf"
 TURNS = 5
 
 SCHEMA = """
@@ -78,28 +72,6 @@ async def raw(url: str, count: int) -> float:
     return count / took
 
 
-async def through_engine(url: str, count: int) -> tuple[float, float]:
-    """Tasks a second put, and taken and settled, through the port."""
-    engine = open_engine(f"{url}?schema=bench_{uuid.uuid4().hex[:8]}")
-    await engine.broker.open()
-    await engine.broker.beat(Heartbeat("bench", "here", 1, 1.0, 60.0))
-    messages = [Message(uuid.uuid4().hex, "bench.nothing", BODY, sent_at=time.time()) for _ in range(count)]
-    start = time.perf_counter()
-    for at in range(0, count, 1000):
-        await engine.broker.put(messages[at : at + 1000])
-    put = count / (time.perf_counter() - start)
-    start, settled = time.perf_counter(), 0
-    lanes = [Lane("default", "threads")]
-    while taken := await engine.broker.take(lanes, BATCH, "bench", 0):
-        batch = [decide(delivery, Done(RESULT), time.time(), lambda: 0.5) for delivery in taken]
-        settled += sum(await engine.broker.settle(batch))
-    took = time.perf_counter() - start
-    await engine.broker.close()
-    if settled != count:
-        raise AssertionError(f"{settled} of {count} tasks were settled")
-    return put, count / took
-
-
 async def singly(url: str, count: int) -> float:
     """Messages a second put one after the other, each durable before the next."""
     engine = open_engine(f"{url}?schema=bench_{uuid.uuid4().hex[:8]}")
@@ -118,7 +90,7 @@ def measure(count: int, turns: int = TURNS) -> None:
     with private_postgres() as url:
         for _ in range(turns):
             bare.append(_on_its_loop(lambda: raw(url, count)))
-            put, drain = _on_its_loop(lambda: through_engine(url, count))
+            put, drain = _on_its_loop(lambda: through_engine(f"{url}?schema=bench_{uuid.uuid4().hex[:8]}", count))
             puts.append(put)
             drained.append(drain)
             ratios.append(drain / bare[-1])
