@@ -1,6 +1,6 @@
 """Serve an Ask against an engine: the one place that knows which port a request is for."""
 
-from polypool.core.ask import Ask, Await, Cancel, Follow, Put, Read, Reply
+from polypool.core.ask import Ask, Await, Cancel, Find, Follow, Put, Read, Reply, Seal
 from polypool.core.port import Engine
 
 
@@ -17,3 +17,7 @@ async def answer(engine: Engine, ask: Ask) -> Reply:
             return await engine.bus.follow(id, after, wait)
         case Cancel(ids):
             return list(await engine.broker.cancel(ids))
+        case Seal(id, places):
+            return await engine.broker.seal(id, places)
+        case Find(search):
+            return list(await engine.inspector.find(search))

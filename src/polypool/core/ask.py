@@ -8,6 +8,7 @@ import msgspec
 
 from polypool.core.event import Page, Record
 from polypool.core.message import Message
+from polypool.core.report import Search, TaskView
 
 
 class Put(msgspec.Struct, frozen=True, array_like=True, tag="put"):
@@ -45,8 +46,22 @@ class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
     ids: list[str]
 
 
-Ask = Put | Read | Await | Follow | Cancel
-Reply = list[bool] | list[Record | None] | list[Record] | Page
+class Seal(msgspec.Struct, frozen=True, array_like=True, tag="seal"):
+    """Say for how many places a step waits that was put with an open number. Answered with a bool: False where it
+    waits no longer or is unknown."""
+
+    id: str
+    places: int
+
+
+class Find(msgspec.Struct, frozen=True, array_like=True, tag="find"):
+    """Look at messages as people do. Answered with TaskViews."""
+
+    search: Search
+
+
+Ask = Put | Read | Await | Follow | Cancel | Seal | Find
+Reply = list[bool] | list[Record | None] | list[Record] | Page | bool | list[TaskView]
 
 REPLY_TYPES: dict[type[Ask], object] = {
     Put: list[bool],
@@ -54,5 +69,7 @@ REPLY_TYPES: dict[type[Ask], object] = {
     Await: list[Record],
     Follow: Page,
     Cancel: list[bool],
+    Seal: bool,
+    Find: list[TaskView],
 }
 """What each Ask is answered with, for the decoder at the other end of a socket."""

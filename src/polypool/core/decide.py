@@ -1,14 +1,18 @@
 """decide: the one way out. How a run ended, turned into what the broker must write. Pure."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 
 import msgspec
 
+from polypool.core.codec import decode, encode
+from polypool.core.gather import by_reference
+from polypool.core.join import NO_PLACE, Flow, Next, Signal
 from polypool.core.lifecycle import State
-from polypool.core.message import Delivery
+from polypool.core.message import Delivery, Message
 from polypool.core.outcome import (
     Again,
     Cancelled,
+    Cause,
     Dead,
     Deferred,
     Done,
@@ -16,7 +20,9 @@ from polypool.core.outcome import (
     Failed,
     Failure,
     Lost,
+    Origin,
     Outcome,
+    Replaced,
     Retry,
     Settlement,
     TimedOut,
@@ -35,6 +41,10 @@ def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outco
         return Dead(f"undecodable message: {delivery.defect}")
     if delivery.is_cancelled:
         return Cancelled()
+    if delivery.cause is not None:
+        return _not_run(decode(delivery.cause, Cause))
+    if message.flow is not None and message.flow.gathers:
+        return Done(by_reference(message.flow.inputs[0].ref))
     if message.task not in known_tasks:
         return Dead(
             f"unknown task {message.task!r}: no such task in the app this worker loaded; "
@@ -54,6 +64,54 @@ def decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[]
 
     `random` returns a float in [0, 1) and spreads retries.
     """
+    settlement = _decide(delivery, outcome, now, random)
+    flow, next = delivery.message.flow, settlement.next
+    if flow is None or isinstance(next, Again):
+        return settlement
+    return msgspec.structs.replace(
+        settlement,
+        next=msgspec.structs.replace(next, keeps_body=True) if flow.keeps_body else next,
+        signals=signals(delivery.message, next.state, next.failure),
+    )
+
+
+def signals(message: Message, state: State, failure: Failure | None) -> tuple[Signal, ...]:
+    """What the ending of a message means to the steps that wait for it. For a `cancel` or a `purge` by a person the
+    engine says CANCELLED and no failure."""
+    if message.flow is None or not message.flow.then:
+        return ()
+    if state is State.SUCCEEDED:
+        return tuple(one for next in message.flow.then for one in _after_success(next))
+    failure = failure or Failure(type_name("TaskCancelled"), "cancelled")
+    if failure.origin is None:
+        failure = msgspec.structs.replace(failure, origin=Origin(message.id, message.task))
+    cause = encode(Cause(state, failure))
+    return tuple(one for next in message.flow.then for one in _after_other_end(next, state, cause))
+
+
+def _after_success(next: Next) -> list[Signal]:
+    if next.when == "failure":
+        return [Signal(id, "drop") for id in next.ids()]
+    return [Signal(id, "mark", next.place) for id in next.ids() if next.place != NO_PLACE]
+
+
+def _after_other_end(next: Next, state: State, cause: bytes) -> list[Signal]:
+    if next.when == "flow":
+        return [Signal(id, "break", next.place, cause) for id in next.ids()]
+    if next.when == "failure" and state is State.FAILED:
+        return [Signal(id, "mark", next.place) for id in next.ids() if next.place != NO_PLACE]
+    return [Signal(id, "drop") for id in next.ids()]
+
+
+def _not_run(cause: Cause) -> Outcome:
+    if cause.state is State.CANCELLED:
+        origin = cause.failure.origin
+        step = f"{origin.task} {origin.id}" if origin else "a step before it"
+        return Cancelled(f"not run: {step}, which it waited for, was cancelled", origin=origin)
+    return Failed(cause.failure)
+
+
+def _decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[], float]) -> Settlement:
     match outcome:
         case Done(value, usage):
             ended = Ended(State.SUCCEEDED, value=value, ttl=delivery.message.policy.result_ttl, usage=usage)
@@ -66,14 +124,24 @@ def decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[]
             return _time_out(delivery, timeout, now, random, usage)
         case Deferred(until):
             return Settlement(delivery, Again(delivery.deliveries - 1, due=until), now)
-        case Cancelled(reason, usage):
-            failure = Failure(type_name("TaskCancelled"), reason)
+        case Cancelled(reason, usage, origin):
+            failure = Failure(type_name("TaskCancelled"), reason, origin=origin)
             ttl = delivery.message.policy.result_ttl
             return Settlement(delivery, Ended(State.CANCELLED, failure=failure, ttl=ttl, usage=usage), now)
         case Lost(reason):
             return _lose(delivery, reason, now)
         case Dead(reason):
             return _bury(delivery, reason, now)
+        case Replaced(messages, flow):
+            return _replace(delivery, messages, flow, now)
+
+
+def _replace(delivery: Delivery, messages: Sequence[Message], flow: Flow, now: float) -> Settlement:
+    message = delivery.message
+    if message.flow is not None:
+        flow = msgspec.structs.replace(flow, then=message.flow.then, plan=message.flow.plan)
+    waiting = msgspec.structs.replace(message, attempt=delivery.attempt, due=None, expires=None, flow=flow)
+    return Settlement(delivery, Again(0, message=waiting), now, follow_ups=tuple(messages))
 
 
 def _time_out(
@@ -117,5 +185,8 @@ def _retry(
         return _fail(delivery, given_up, now, usage)
     delay = backoff(policy, message.retries, random) if countdown is None else max(countdown, 0.0)
     due = now + delay
-    again = msgspec.structs.replace(message, attempt=delivery.attempt + 1, retries=message.retries + 1, due=due)
+    flow = message.flow and msgspec.structs.replace(message.flow, waits=0)
+    again = msgspec.structs.replace(
+        message, attempt=delivery.attempt + 1, retries=message.retries + 1, due=due, flow=flow
+    )
     return Settlement(delivery, Again(0, due=due, message=again), now)

@@ -4,9 +4,11 @@ Both travel as MessagePack arrays. A field is only ever appended, with a default
 release then ignores it and a newer one fills it in, so workers of two releases can share an engine.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
+
+from polypool.core.join import Flow
 
 DEFAULT_QUEUE = "default"
 DEFAULT_RESULT_TTL = 86_400.0
@@ -63,6 +65,23 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     parent: str | None = None
     root: str | None = None
     headers: dict[str, str] | None = None
+    flow: Flow | None = None
+    """Its part in a workflow, if it is a step of one."""
+    each: Literal["item", "tuple"] | None = None
+    """A chunk: the one argument is a list, and the task runs for each item (or with each tuple's values) in it, one
+    after the other; the result is the list of theirs."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is put to wait for other steps."""
+        return self.flow is not None and self.flow.waits != 0
+
+    @property
+    def due_when_ready(self) -> float:
+        """When it may run once nothing keeps it waiting: a Unix time or, negative, so many seconds from then."""
+        if self.due is not None:
+            return self.due
+        return -self.flow.countdown if self.flow is not None else 0.0
 
     @property
     def lane(self) -> Lane:
@@ -88,6 +107,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """Somebody asked to cancel it while an earlier worker held it."""
     defect: str | None = None
     """Why the body could not be decoded; `message` is then only a label."""
+    cause: bytes | None = None
+    """Why it is only to be ended: a step that it waited for ended otherwise. A `core.outcome.Cause`, encoded."""
 
     @property
     def id(self) -> str:

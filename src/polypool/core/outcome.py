@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from polypool.core.join import Flow, Signal
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Message
 
@@ -17,12 +18,44 @@ class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """CPU seconds of this call alone; None where this run was not sampled."""
 
 
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The step of a workflow at which it ended early."""
+
+    id: str
+    task: str
+
+
 class Failure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An exception as it can leave its process."""
 
     type: str
     message: str
     traceback: str = ""
+    origin: Origin | None = None
+    """Where it was raised, of a step that was not run because an earlier one had failed."""
+
+
+class Cause(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Why a step that waited is not to be run: how a step before it ended. `failure.origin` is always set."""
+
+    state: State
+    failure: Failure
+
+
+class FailedStep(msgspec.Struct, frozen=True):
+    """What an error callback (`link_error`, `on_failure`) gets as its first argument.
+
+    `task_id` and `task` name the step that failed, in a chord the member. `workflow_id` names the one whose callback
+    this is.
+    """
+
+    task_id: str
+    task: str
+    type: str
+    """The exception's class, as `builtins.ValueError`."""
+    message: str
+    traceback: str = ""
+    workflow_id: str = ""
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
@@ -61,6 +94,7 @@ class Cancelled(msgspec.Struct, frozen=True, array_like=True, tag="cancelled", g
 
     reason: str = "cancelled"
     usage: Usage | None = None
+    origin: Origin | None = None
 
 
 class Lost(msgspec.Struct, frozen=True, array_like=True, tag="lost", gc=False):
@@ -82,7 +116,16 @@ class Dead(msgspec.Struct, frozen=True, array_like=True, tag="dead", gc=False):
     reason: str
 
 
-Outcome = Done | Failed | Retry | Deferred | Cancelled | Lost | TimedOut | Dead
+class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="replaced", gc=False):
+    """The function returned a workflow, which takes its place: these messages are sent, and the task waits for them as
+    `flow` says (`waits`, `inputs`, `gathers`, `replacement`), to end as they do."""
+
+    messages: list[Message]
+    flow: Flow
+    usage: Usage | None = None
+
+
+Outcome = Done | Failed | Retry | Deferred | Cancelled | Lost | TimedOut | Dead | Replaced
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -94,12 +137,14 @@ class Ended(msgspec.Struct, frozen=True):
     ttl: float = 0.0
     dead: bool = False
     usage: Usage | None = None
+    keeps_body: bool = False
+    """The body stays with the ending, as a dead letter's does: it holds a workflow's plan."""
 
 
 class Again(msgspec.Struct, frozen=True):
     """The message waits again, in its old place, with this delivery count.
 
-    `message` is None when it goes back unchanged.
+    `message` is None when it goes back unchanged. One that `is_waiting` waits for other steps, as if it were put now.
     """
 
     deliveries: int
@@ -114,3 +159,5 @@ class Settlement(msgspec.Struct, frozen=True):
     next: Ended | Again
     at: float
     follow_ups: tuple[Message, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    """What this ending means to steps that wait for it; for a new message of `next` and for follow-ups nothing."""

@@ -55,7 +55,14 @@ class Broker(Protocol):
 
     async def put(self, messages: Sequence[Message]) -> Sequence[bool]:
         """Accept messages, all or none durable. False for an id that is already known: putting again is safe.
-        EngineFull, EngineUnreachable, MessageTooLarge: nothing was written."""
+        EngineFull, EngineUnreachable, MessageTooLarge: nothing was written.
+
+        One that `is_waiting` is scheduled, and in no line, until signals have marked all of its places: each place
+        counts once, however often it is marked."""
+
+    async def seal(self, id: str, places: int) -> bool:
+        """Say for how many places a step waits that was put with OPEN; it goes to its lane if they are all marked.
+        Sealing again changes nothing. False where it waits no longer, for whatever reason, or is unknown."""
 
     async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> Sequence[Delivery]:
         """Lease up to `limit` due messages, all lanes together, to a worker that has beaten at least once.
@@ -72,13 +79,12 @@ class Broker(Protocol):
         Then wait up to `wait` seconds for orders; returns early when there are some."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        """Write each settlement atomically: next state, ending, follow-ups. False, and nothing written, where
-        the token is
-        stale."""
+        """Write each settlement atomically: next state, ending, follow-ups, and what its signals do to the steps that
+        waited for it. False, and nothing written, where the token is stale."""
 
     async def cancel(self, ids: Sequence[str]) -> Sequence[bool]:
-        """End what waits as cancelled; ask the holder of what runs to cancel it. False for what had ended or is
-        unknown."""
+        """End what waits as cancelled, which means to the steps behind it what `core.decide.signals` says; ask the
+        holder of what runs to cancel it. False for what had ended or is unknown."""
 
 
 class Results(Protocol):
@@ -150,7 +156,7 @@ class Inspector(Protocol):
 
     async def act(self, action: Action, search: Search) -> int:
         """`requeue` dead letters, or `purge` (delete) dead letters or what waits; how many it was. `limit` is
-        ignored."""
+        ignored. To the steps behind it what waited and is purged has been cancelled."""
 
 
 class Engine(Protocol):

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from polypool.core.join import Flow
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
 
@@ -86,6 +87,9 @@ class TaskView(msgspec.Struct, frozen=True, array_like=True):
     """Why it is in the dead letters."""
     args: bytes = b""
     ended_at: float | None = None
+    flow: Flow | None = None
+    """Its part in a workflow; of what ended, only where its body is kept."""
+    root: str | None = None
 
 
 class Search(msgspec.Struct, frozen=True):

@@ -85,6 +85,11 @@ class MemoryEngine:
         self._ring()
         return [self.store.settle(settlement, now) for settlement in settlements]
 
+    async def seal(self, id: str, places: int) -> bool:
+        now = self._swept()
+        self._ring()
+        return self.store.joins.seal(id, places, now)
+
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         now = self._swept()
         self._ring()

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from polypool.core.event import Event, Record
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Lane, Message
-from polypool.core.report import Heartbeat, TaskView
+from polypool.core.report import Heartbeat, Search, TaskView
+
+EVENTS_KEPT = 1000
+"""Per task; the oldest go first."""
 
 
 @dataclass(eq=False)
@@ -28,11 +31,17 @@ class Entry:
     """When a parked one that nobody confirmed goes to its lane."""
     has_copies: bool = False
     """Was parked once, so the other engine may bring it at any time."""
+    places: int | None = None
+    """Of a step that waits for others: how many places it waits for, OPEN where that is not known."""
+    marked: set[int] = field(default_factory=set)
+    cause: bytes | None = None
+    """Why such a step is only to be ended."""
     is_cancelled: bool = False
     ending: Record | None = None
     keep_until: float | None = None
     reason: str | None = None
     """Why it is in the dead letters."""
+    keeps_body: bool = False
     events: dict[tuple[int, int], Event] = field(default_factory=dict)
     trimmed: tuple[int, int] = (0, 0)
     """Events up to here are no longer kept."""
@@ -46,6 +55,16 @@ class Entry:
         return self.message.attempt + max(self.deliveries - 1, 0)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for other steps."""
+        return self.state is State.SCHEDULED and self.places is not None
+
+    @property
+    def is_for_later(self) -> bool:
+        """Whether it waits for its time."""
+        return self.state is State.SCHEDULED and self.places is None
+
+    @property
     def is_in_line(self) -> bool:
         return self.state is State.QUEUED and not self.is_parked
 
@@ -53,10 +72,36 @@ class Entry:
         """Whether this delivery still holds it."""
         return self.state is State.RUNNING and (self.seq, self.token) == (delivery.handle, delivery.token)
 
+    def matches(self, search: Search) -> bool:
+        return (
+            (search.ids is None or self.id in search.ids)
+            and (search.queue is None or self.lane.queue == search.queue)
+            and (search.task is None or self.message.task == search.task)
+            and (search.state is None or self.state is search.state)
+            and (not search.dead or self.reason is not None)
+        )
+
     def delivery(self, now: float) -> Delivery:
         return Delivery(
-            self.message, self.body, self.token, self.deliveries, now, self.seq, self.is_cancelled, self.defect
+            self.message,
+            self.body,
+            self.token,
+            self.deliveries,
+            now,
+            self.seq,
+            self.is_cancelled,
+            self.defect,
+            self.cause,
         )
+
+    def append(self, event: Event) -> None:
+        """To its stream."""
+        if (event.run, event.number) <= self.trimmed:
+            return
+        self.events.setdefault((event.run, event.number), event)
+        if len(self.events) > EVENTS_KEPT:
+            self.trimmed = min(self.events)
+            del self.events[self.trimmed]
 
     def record(self) -> Record:
         return self.ending or Record(self.id, self.state, self.message.task)
@@ -72,11 +117,13 @@ class Entry:
             message.priority,
             self.attempt,
             message.sent_at,
-            due=None if self.state.is_final else self.due,
+            due=None if self.state.is_final or self.is_waiting else self.due,
             worker=self.worker,
             reason=self.reason,
             args=message.args if self.ending is None or self.reason is not None else b"",
             ended_at=self.ending.ended_at if self.ending else None,
+            flow=message.flow if self.ending is None or self.keeps_body else None,
+            root=message.root,
         )
 
 

@@ -8,18 +8,16 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from polypool.brokers.memory.entry import Entry, Member
+from polypool.brokers.memory.joins import Joins
 from polypool.brokers.stored import COPIES_REMEMBERED
 from polypool.core.codec import decode_message, encode
-from polypool.core.decide import type_name
+from polypool.core.decide import signals, type_name
 from polypool.core.event import Event, Page, Record
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
 from polypool.core.message import Delivery, Lane, Message
 from polypool.core.outcome import Ended, Failure, Settlement
 from polypool.core.report import Heartbeat, Search
-
-EVENTS_KEPT = 1000
-"""Per task; the oldest go first."""
 
 
 class Store:
@@ -36,6 +34,7 @@ class Store:
         self._guarded: list[tuple[float, int, str]] = []
         self._ended: list[tuple[float, int, str]] = []
         self._numbers = itertools.count(1)
+        self.joins = Joins(self.entries, self._enqueue)
 
     def add(self, message: Message, body: bytes, now: float) -> bool:
         if message.id in self.entries:
@@ -43,7 +42,7 @@ class Store:
         due = message.sent_at or now if message.due is None else message.due
         entry = Entry(next(self._numbers), body, message, message.lane, State.QUEUED, due)
         self.entries[message.id] = entry
-        self._enqueue(entry, message.due, now)
+        self._stand(entry, message.due, now)
         return True
 
     def enroll(self, message: Message, body: bytes, guard: float, now: float) -> bool:
@@ -94,9 +93,8 @@ class Store:
     def recall(self, lane: Lane, now: float) -> int:
         """Back in line with what is carried for sure, as if nobody carried it."""
         self.promote(now)
-        lost = [
-            entry for entry in self.entries.values() if entry.is_parked and entry.guard is None and entry.lane == lane
-        ]
+        parked = (entry for entry in self.entries.values() if entry.is_parked and entry.lane == lane)
+        lost = [entry for entry in parked if entry.guard is None]
         for entry in lost:
             self._unpark(entry, now)
         return len(lost)
@@ -116,11 +114,12 @@ class Store:
         else:
             entry.deliveries = next.deliveries
             if next.message is not None:
-                entry.message, entry.body = next.message, encode(next.message)
-                entry.lane = next.message.lane
-            self._enqueue(entry, None if entry.is_cancelled else next.due, now)
+                entry.message, entry.body, entry.lane = next.message, encode(next.message), next.message.lane
+            due = None if entry.is_cancelled else next.due
+            self._enqueue(entry, due, now) if next.message is None else self._stand(entry, due, now)
         for message in settlement.follow_ups:
             self.add(message, encode(message), now)
+        self.joins.signal(settlement.signals, now)
         return True
 
     def cancel(self, id: str, now: float) -> bool:
@@ -133,6 +132,7 @@ class Store:
             self._remember(entry, now)
             failure = Failure(type_name("TaskCancelled"), "cancelled")
             self._end(entry, Ended(State.CANCELLED, failure=failure, ttl=entry.message.policy.result_ttl), now)
+            self.joins.signal(signals(entry.message, State.CANCELLED, None), now)
         return True
 
     def register(self, heartbeat: Heartbeat, now: float) -> bool:
@@ -169,17 +169,12 @@ class Store:
         return (entry for entry in self.entries.values() if entry.worker == worker)
 
     def record(self, id: str) -> Record | None:
-        entry = self.entries.get(id)
-        return None if entry is None else entry.record()
+        return entry.record() if (entry := self.entries.get(id)) else None
 
     def append(self, id: str, event: Event) -> None:
         entry = self.entries.get(id)
-        if entry is None or (event.run, event.number) <= entry.trimmed:
-            return
-        entry.events.setdefault((event.run, event.number), event)
-        if len(entry.events) > EVENTS_KEPT:
-            entry.trimmed = min(entry.events)
-            del entry.events[entry.trimmed]
+        if entry is not None:
+            entry.append(event)
 
     def page(self, id: str, after: tuple[int, int] | None) -> Page | None:
         """What follows a cursor; None while there is nothing."""
@@ -190,23 +185,17 @@ class Store:
         return Page(events, entry.ending) if events or entry.ending else None
 
     def matching(self, search: Search) -> list[Entry]:
-        return [
-            entry
-            for entry in self.entries.values()
-            if (search.ids is None or entry.id in search.ids)
-            and (search.queue is None or entry.lane.queue == search.queue)
-            and (search.task is None or entry.message.task == search.task)
-            and (search.state is None or entry.state is search.state)
-            and (not search.dead or entry.reason is not None)
-        ]
+        return [entry for entry in self.entries.values() if entry.matches(search)]
 
     def delete(self, entry: Entry, now: float) -> None:
         self._remember(entry, now)
         del self.entries[entry.id]
+        if not entry.state.is_final:
+            self.joins.signal(signals(entry.message, State.CANCELLED, None), now)
 
     def requeue(self, entry: Entry, now: float) -> None:
         """Give a dead letter its runs back."""
-        entry.ending = entry.keep_until = entry.reason = entry.defect = None
+        entry.ending = entry.keep_until = entry.reason = entry.defect = entry.cause = None
         entry.is_cancelled, entry.deliveries = False, 0
         self._enqueue(entry, None, now)
 
@@ -224,7 +213,13 @@ class Store:
         while self._scheduled and self._scheduled[0][0] <= now:
             due, seq, id = heapq.heappop(self._scheduled)
             entry = self.entries.get(id)
-            if entry and entry.seq == seq and entry.state is State.SCHEDULED and entry.due == due:
+            if (
+                entry
+                and entry.seq == seq
+                and entry.state is State.SCHEDULED
+                and entry.due == due
+                and not entry.is_waiting
+            ):
                 self._enqueue(entry, due, now)
         while self._guarded and self._guarded[0][0] <= now:
             guard, seq, id = heapq.heappop(self._guarded)
@@ -257,6 +252,13 @@ class Store:
         if entry.is_parked:
             self._enqueue(entry, None, now)
 
+    def _stand(self, entry: Entry, due: float | None, now: float) -> None:
+        """Where a message goes that is put, or waits again."""
+        if entry.message.is_waiting and not entry.is_cancelled:
+            self.joins.wait(entry)
+        else:
+            self._enqueue(entry, due, now)
+
     def _enqueue(self, entry: Entry, due: float | None, now: float) -> None:
         entry.worker = None
         entry.is_parked, entry.guard = False, None
@@ -286,6 +288,7 @@ class Store:
         entry.state, entry.worker = ended.state, None
         entry.is_parked, entry.guard = False, None
         entry.keep_until = None if ended.dead else at + ended.ttl
+        entry.keeps_body = ended.dead or (entry.message.flow is not None and entry.message.flow.keeps_body)
         if ended.dead:
             entry.reason = ended.failure.message if ended.failure else ""
         else:
