@@ -14,6 +14,7 @@ from polypool.core.error import ConfigurationError, TraitMissing
 from polypool.core.inside import Inside
 from polypool.core.manifest import Manifest
 from polypool.core.message import Message
+from polypool.core.outcome import Replaced
 from polypool.core.port import Engine, Lifespan, Line, Middleware
 from polypool.core.settings import usual_backend, without_password
 from polypool.group import GroupResult
@@ -148,6 +149,10 @@ class Polypool:
     def use(self, line: Line) -> None:
         """From now on send through this line; a worker's child gives its uplink."""
         self.outlet.line = line
+
+    def replacement(self, value: Any, message: Message) -> Replaced | None:
+        """What is to be sent instead of a run's ending, where it returned a workflow."""
+        return None
 
     def open(self) -> None:
         """Connect to the broker now instead of at the first send, and make its tables where they are missing."""

@@ -22,7 +22,7 @@ from polypool.core.ledger import Ledger
 from polypool.core.manifest import Manifest
 from polypool.core.measure import Tally
 from polypool.core.message import LARGEST_BYTES, Delivery, Lane, Message
-from polypool.core.outcome import Outcome, Settlement
+from polypool.core.outcome import Outcome, Replaced, Settlement
 from polypool.core.report import Action, Heartbeat, LaneCount, Orders, Search, TaskView, WorkerView
 
 
@@ -74,9 +74,7 @@ class Broker(Protocol):
 
     async def beat(self, heartbeat: Heartbeat, wait: float = 0.0) -> Orders:
         """Renew a worker's lease and add up its tallies; put back what workers whose lease ended held (delivery
-        count kept).
-
-        Then wait up to `wait` seconds for orders; returns early when there are some."""
+        count kept). Then wait up to `wait` seconds for orders; returns early when there are some."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Write each settlement atomically: next state, ending, follow-ups, and what its signals do to the steps that
@@ -95,8 +93,7 @@ class Results(Protocol):
 
     async def wait(self, ids: Sequence[str], wait: float) -> Sequence[Record]:
         """The records of those that have ended, as soon as there is at least one; empty after `wait` seconds.
-        Pushed, not
-        polled. Unknown ids are left out; if all are unknown returns at once."""
+        Pushed, not polled. Unknown ids are left out; if all are unknown returns at once."""
 
 
 class Bus(Protocol):
@@ -107,8 +104,7 @@ class Bus(Protocol):
 
     async def follow(self, id: str, after: str | None, wait: float) -> Page:
         """Events after a cursor, waiting up to `wait` seconds for the first. The page carries the record once
-        the task ended
-        and all of its events are delivered."""
+        the task ended and all of its events are delivered."""
 
 
 class Claims(Protocol):
@@ -245,6 +241,10 @@ class Application(Protocol):
 
     def use(self, line: Line) -> None:
         """From now on send through this line (a child's uplink) instead of a connection of its own."""
+
+    def replacement(self, value: Any, message: Message) -> Replaced | None:
+        """The workflow that a run of this message returned, as what is to be sent instead of its ending; None where the
+        value is an ordinary one. SendError, ConfigurationError."""
 
 
 class PoolWatcher(Protocol):
