@@ -20,4 +20,14 @@ class Running(Protocol):
     def emit(self, data: Any) -> None: ...
 
 
+class Sendable:
+    """What takes a run's place when the run returns it: signatures, and what they are composed to, inherit from it.
+
+    So a child knows a workflow from an ordinary value by one `isinstance`, whatever else the class may be (a dataclass
+    or a Struct would else be taken for a value and encoded). `Application.replacement` says what is sent for it.
+    """
+
+    __slots__ = ()
+
+
 running: ContextVar[Running | None] = ContextVar("polypool_running", default=None)
