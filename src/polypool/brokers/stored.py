@@ -27,6 +27,7 @@ class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     usage: Usage | None
     attempt: int
     sent_at: float
+    root: str | None = None
 
 
 decode_ending = msgspec.msgpack.Decoder(Ending).decode
@@ -44,8 +45,12 @@ def view(row: tuple[Any, ...]) -> TaskView:
     """A row of `find.sql` as a person looks at it."""
     _, id, task, state, queue, pool, priority, due, deliveries, worker, reason, ending, body = row
     kept = decode_ending(ending) if ending else None
-    # Of what ended in order the body may be there still, but is nobody's business any more.
-    message = decode_message(body, id)[0] if body and (kept is None or reason is not None) else None
+    message = decode_message(body, id)[0] if body else None
+    # Of what ended in order the body may be there still. Its part in a workflow is shown if it is to be kept, the rest
+    # is nobody's business any more.
+    flow, root = (message.flow, message.root) if message else (None, kept.root if kept else None)
+    if message and kept and reason is None:
+        flow, message = (flow if flow and flow.keeps_body else None), None
     attempt = kept.attempt if kept else (message.attempt if message else 1) + max(deliveries - 1, 0)
     return TaskView(
         id,
@@ -61,6 +66,8 @@ def view(row: tuple[Any, ...]) -> TaskView:
         reason=reason,
         args=message.args if message else b"",
         ended_at=kept.ended_at if kept else None,
+        flow=flow,
+        root=root,
     )
 
 

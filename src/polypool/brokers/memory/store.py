@@ -188,6 +188,8 @@ class Store:
         return [entry for entry in self.entries.values() if entry.matches(search)]
 
     def delete(self, entry: Entry, now: float) -> None:
+        if self.entries.get(entry.id) is not entry:
+            return  # dropped by the one that was deleted before it
         self._remember(entry, now)
         del self.entries[entry.id]
         if not entry.state.is_final:

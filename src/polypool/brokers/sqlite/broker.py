@@ -7,6 +7,7 @@ from polypool.brokers.sqlite import membership
 from polypool.brokers.sqlite.bell import Bell
 from polypool.brokers.sqlite.cancel import cancel
 from polypool.brokers.sqlite.database import Database
+from polypool.brokers.sqlite.joins import seal
 from polypool.brokers.sqlite.put import Put
 from polypool.brokers.sqlite.rows import Lanes
 from polypool.brokers.sqlite.settle import Settling
@@ -80,6 +81,10 @@ class SqliteBroker:
             return []
         settling = Settling(self._lanes, settlements, self.traits, self._clock())
         return await self._database.write(settling.change)
+
+    async def seal(self, id: str, places: int) -> bool:
+        now = self._clock()
+        return await self._database.write(lambda transaction: seal(transaction, id, places, now))
 
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         now = self._clock()

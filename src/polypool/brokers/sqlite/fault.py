@@ -40,6 +40,7 @@ _FAULTS: dict[int, tuple[type[EngineError], str]] = {
         "the file is damaged; stop all workers, keep a copy, and save what is readable with `sqlite3 FILE .recover`",
     ),
     sqlite3.SQLITE_NOTADB: (EngineDamaged, "the file is no SQLite database; give the broker a file of its own"),
+    sqlite3.SQLITE_CONSTRAINT: (EngineDamaged, "the file's tables refuse what this release of polypool writes"),
     sqlite3.SQLITE_FORMAT: (EngineDamaged, "the file is of a format that this SQLite cannot read"),
 }
 

@@ -13,7 +13,7 @@ from polypool.brokers.sqlite.statements import SQL
 from polypool.core.error import EngineDamaged, EngineUnreachable, MissingExtra
 from polypool.native import lock
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised with each change of the tables; kept in the file's user_version."""
 APPLICATION_ID = 0x706F6C79
 """Marks the file as polypool's ("poly"), for `file` and for us."""

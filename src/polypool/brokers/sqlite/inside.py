@@ -12,7 +12,7 @@ from polypool.brokers.sqlite.bell import announce
 from polypool.brokers.sqlite.fault import is_busy, mapped
 from polypool.brokers.sqlite.file import connect, identity
 from polypool.brokers.sqlite.options import Options
-from polypool.brokers.sqlite.rows import packed
+from polypool.brokers.sqlite.rows import packed, some_wait
 from polypool.brokers.sqlite.shared import prefixed
 from polypool.brokers.sqlite.statements import SQL
 from polypool.brokers.sqlite.transaction import to_json
@@ -58,8 +58,12 @@ class SqliteInside:
         now = time.time()
         new = yield from self._unknown([message.id for message in given], now)
         chosen = [place for place, is_new in enumerate(new) if is_new]
-        for batch in packed([given[p] for p in chosen], [bodies[p] for p in chosen], numbers, now):
-            yield self._statement("put", rows=batch.rows, bodies=batch.blob)
+        messages = [given[place] for place in chosen]
+        for batch in packed(messages, [bodies[place] for place in chosen], numbers, now):
+            if some_wait(messages):
+                yield self._statement("put_steps", rows=batch.rows, bodies=batch.blob, guard=0.0)
+            else:
+                yield self._statement("put", rows=batch.rows, bodies=batch.blob)
         announce(self._path)
         return new
 

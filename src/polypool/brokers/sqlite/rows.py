@@ -45,11 +45,17 @@ def add(
 ) -> int:
     """Put messages, or enroll them with a guard; how many were new."""
     numbers = {lane: lanes.number(transaction, lane) for lane in dict.fromkeys(message.lane for message in messages)}
-    if guard is None:
-        batches = packed(messages, bodies, numbers, now)
-        return sum(transaction.run("put", rows=batch.rows, bodies=batch.blob) for batch in batches)
-    batches = packed(messages, bodies, numbers, now, "parked")
-    return sum(transaction.run("enroll", rows=batch.rows, bodies=batch.blob, guard=guard) for batch in batches)
+    if some_wait(messages):
+        name, more = "put_steps", {"guard": guard}
+    else:
+        name, more = ("put", {}) if guard is None else ("enroll", {"guard": guard})
+    batches = packed(messages, bodies, numbers, now, "queued" if guard is None else "parked")
+    return sum(transaction.run(name, rows=batch.rows, bodies=batch.blob, **more) for batch in batches)
+
+
+def some_wait(messages: list[Message]) -> bool:
+    """Whether there are steps among these that wait for others: `put_steps` takes such, and `put` does not."""
+    return any(message.flow is not None and message.is_waiting for message in messages)
 
 
 def unknown(transaction: Transaction, messages: list[Message], now: float) -> list[bool]:
@@ -75,12 +81,16 @@ def forget(transaction: Transaction, seqs: str) -> int:
 def packed(
     messages: list[Message], bodies: list[bytes], numbers: dict[Lane, int], now: float, state_if_due: str = "queued"
 ) -> Iterator[Packed]:
-    """Messages as `put` takes them, with the numbers of their lanes, a batch at a time."""
+    """Messages as `put` takes them, or `put_steps` where some wait, with their lanes' numbers, a batch at a time."""
     batch = Packed()
+    are_steps = some_wait(messages)
     for message, body in zip(messages, bodies, strict=True):
+        more: tuple[int | None, ...] = (None,) if are_steps else ()
         due = message.due if message.due is not None else message.sent_at or now
         state = "scheduled" if message.due is not None and due > now else state_if_due
-        batch.add(message.id, message.task, numbers[message.lane], state, message.priority, due, blob=body)
+        if message.flow is not None and message.is_waiting:
+            state, due, more = "waiting", message.due_when_ready, (message.flow.waits,)
+        batch.add(message.id, message.task, numbers[message.lane], state, message.priority, due, *more, blob=body)
         if batch.is_full:
             yield batch
             batch = Packed()

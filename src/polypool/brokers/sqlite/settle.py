@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from polypool.brokers.sqlite.joins import signal
 from polypool.brokers.sqlite.rows import Lanes, add
 from polypool.brokers.sqlite.transaction import Packed, Recount, Ring, Transaction, to_json
 from polypool.brokers.stored import Ending, encoded
@@ -10,8 +11,9 @@ from polypool.core.message import Message
 from polypool.core.outcome import Again, Ended, Settlement
 from polypool.core.port import Traits
 
-Kept = tuple[str, float | None, str | None]
-"""What endings written together share: the state, until when they are kept, and for dead letters the reason."""
+Kept = tuple[str, float | None, str | None, bool]
+"""What endings written together share: the state, until when they are kept, for dead letters the reason, and whether
+the body is kept as well."""
 
 
 class Settling:
@@ -47,6 +49,8 @@ class Settling:
         if messages:
             add(transaction, self._lanes, messages, bodies, self._now)
             transaction.rings.add(Ring.WORK)
+        if signals := [one for place in chosen for one in self._settlements[place].signals]:
+            signal(transaction, signals, self._now)
         return accepted
 
     def _still_held(self, transaction: Transaction) -> list[bool]:
@@ -96,12 +100,12 @@ class Settling:
 
     def _kept(self, ended: Ended) -> Kept:
         if ended.dead:
-            return ended.state, None, ended.failure.message if ended.failure else ""
-        return ended.state, self._now + ended.ttl, None
+            return ended.state, None, ended.failure.message if ended.failure else "", True
+        return ended.state, self._now + ended.ttl, None, ended.keeps_body
 
     @staticmethod
     def _end(transaction: Transaction, kept: Kept, rows: str, endings: bytes) -> int:
-        state, keep_until, reason = kept
+        state, keep_until, reason, keeps_body = kept
         transaction.rings.add(Ring.RESULTS)
         return transaction.run(
             "end",
@@ -110,6 +114,7 @@ class Settling:
             state=state,
             keep_until=keep_until,
             reason=reason,
+            keeps_body=keeps_body,
             change=transaction.change,
         )
 
@@ -135,9 +140,12 @@ class Settling:
         is_later = next.due is not None and next.due > self._now
         state = "scheduled" if is_later else "queued"
         if next.message is None:
-            return state, next.due, next.deliveries, None, None
-        lane = self._lanes.number(transaction, next.message.lane)
-        return state, next.due, next.deliveries, lane, next.message.priority
+            return state, next.due, next.deliveries, None, None, None
+        message = next.message
+        lane = self._lanes.number(transaction, message.lane)
+        if message.flow is not None and message.is_waiting:
+            return "waiting", message.due_when_ready, next.deliveries, lane, message.priority, message.flow.waits
+        return state, next.due, next.deliveries, lane, message.priority, None
 
 
 def _is_kept(ended: Ended) -> bool:
@@ -151,7 +159,9 @@ def _held(settlement: Settlement) -> tuple[int, int]:
 def _blob(settlement: Settlement) -> bytes:
     next, delivery = settlement.next, settlement.delivery
     if isinstance(next, Ended):
-        return encode(
-            Ending(next.value, next.failure, settlement.at, next.usage, delivery.attempt, delivery.message.sent_at)
+        message = delivery.message
+        ending = Ending(
+            next.value, next.failure, settlement.at, next.usage, delivery.attempt, message.sent_at, message.root
         )
+        return encode(ending)
     return encode(next.message) if next.message is not None else b""

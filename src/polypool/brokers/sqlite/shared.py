@@ -15,7 +15,8 @@ PREFIX = "polypool_"
 _TABLES = "|".join(re.findall(r"CREATE TABLE (\w+)", SQL["schema"]))
 _NAMED = re.compile(rf"\b(FROM|JOIN|INTO|UPDATE)\s+({_TABLES})\b(\s+AS\b)?")
 _MADE = re.compile(
-    rf"\b(CREATE TABLE|ALTER TABLE|CREATE INDEX|DROP INDEX)\s+(?!IF\b|{PREFIX})(\w+)|\b(ON)\s+({_TABLES})\b(?=\s*\()"
+    rf"\b(CREATE TABLE|ALTER TABLE|CREATE INDEX|DROP INDEX|CREATE TRIGGER)\s+(?!IF\b|{PREFIX})(\w+)"
+    rf"|\b(ON)\s+({_TABLES})\b(?=\s*\(|\s+WHEN\b)"
 )
 
 

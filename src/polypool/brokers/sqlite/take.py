@@ -13,7 +13,7 @@ from polypool.core.message import Delivery, Lane
 
 
 class Picked(msgspec.Struct, frozen=True, array_like=True):
-    """A message as it stood before it was claimed; `body` in hex, None where it is too large for that."""
+    """A message as it stood before it was claimed; `body` in hex, None where it is too large for that; `cause` too."""
 
     seq: int
     id: str
@@ -21,6 +21,7 @@ class Picked(msgspec.Struct, frozen=True, array_like=True):
     deliveries: int
     is_cancelled: int
     body: str | None
+    cause: str
 
 
 _picked = msgspec.json.Decoder(list[Picked])
@@ -48,8 +49,9 @@ class Taken(msgspec.Struct, frozen=True):
         message, defect = decode_message(stored)
         if defect is not None:
             message = msgspec.structs.replace(message, id=one.id, queue=lane.queue, pool=lane.pool)
+        cause = bytes.fromhex(one.cause) if one.cause else None
         return Delivery(
-            message, stored, one.token + 1, one.deliveries + 1, now, one.seq, bool(one.is_cancelled), defect
+            message, stored, one.token + 1, one.deliveries + 1, now, one.seq, bool(one.is_cancelled), defect, cause
         )
 
 

@@ -5,6 +5,7 @@ FROM (SELECT lane, count(*) AS queued, 0 AS scheduled, 0 AS running, min(due) AS
       FROM task WHERE state = 'queued' GROUP BY lane
       UNION ALL SELECT lane, count(*), 0, 0, min(due) FROM task WHERE state = 'parked' GROUP BY lane
       UNION ALL SELECT lane, 0, count(*), 0, NULL FROM task WHERE state = 'scheduled' GROUP BY lane
+      UNION ALL SELECT lane, 0, count(*), 0, NULL FROM task WHERE state = 'waiting' GROUP BY lane
       UNION ALL SELECT lane, 0, 0, count(*), NULL FROM task WHERE state = 'running' GROUP BY lane) AS counted
 JOIN lane ON lane.id = counted.lane
 GROUP BY queue, pool ORDER BY queue, pool

@@ -4,10 +4,14 @@
 --         (AUTOINCREMENT: never given twice, a settlement names a row by seq and token). `due` is when it may run
 --         or might have run. `body` goes when it ended, except from dead letters. `ending` is MessagePack, see rows.py.
 --         `guard`: null unless another engine ever carried it. A parked one whose guard runs out goes to its lane; infinity:
---         confirmed, it stays parked.
+--         confirmed, it stays parked. `state` is `waiting` of a step that waits for others; then `waits` says for how many
+--         places (-1: not known yet), and `due` is `Message.due_when_ready`. `cause`: why it is only to be ended.
+-- mark    of a waiting step with more than one place, or not known how many: which are marked, 62 to a row, as bits. The row of
+--         span -1 counts them. So a join of a million is 16,000 small rows, and a batch of its members writes a few of them.
 -- gone    ids of messages that were cancelled or purged while copies of them were carried: those are not to run, whenever they come.
 -- lane    a number for each (queue, pool).
--- worker  who has beaten; `run` tells a worker's process from an earlier one of the same name.
+-- worker  who has beaten; `run` tells a worker's process from an earlier one of the same name. `release`: the schema that it
+--         knows; one that has the file open since before an upgrade is refused with words.
 -- tally   what was measured, merged, per task and pool.
 -- event   the streams; `body` is the Event as MessagePack. trimmed: where a stream's kept history begins.
 -- ledger  what limits, unique keys and ticks count: rows of the kinds in brokers/ledger/account.py. `body` is JSON; `holder`: of a
@@ -31,15 +35,25 @@ CREATE TABLE task (
     reason       TEXT,
     ending       BLOB,
     body         BLOB,
-    guard        REAL
+    guard        REAL,
+    waits        INTEGER,
+    cause        BLOB
 );
 CREATE INDEX task_queued    ON task (lane, priority DESC, seq, due) WHERE state = 'queued';
 CREATE INDEX task_scheduled ON task (due, lane) WHERE state = 'scheduled';
 CREATE INDEX task_running   ON task (worker, is_cancelled, lane) WHERE state = 'running';
 CREATE INDEX task_parked    ON task (guard, lane, due) WHERE state = 'parked';
+CREATE INDEX task_waiting   ON task (lane) WHERE state = 'waiting';
 CREATE INDEX task_kept      ON task (keep_until) WHERE keep_until IS NOT NULL;
 CREATE INDEX task_changed   ON task (change) WHERE change IS NOT NULL;
 CREATE INDEX task_dead      ON task (seq) WHERE reason IS NOT NULL;
+
+CREATE TABLE mark (
+    seq  INTEGER NOT NULL,
+    span INTEGER NOT NULL,
+    bits INTEGER NOT NULL,
+    PRIMARY KEY (seq, span)
+) WITHOUT ROWID;
 
 CREATE TABLE gone (
     id    TEXT PRIMARY KEY,
@@ -61,8 +75,12 @@ CREATE TABLE worker (
     heartbeat   BLOB NOT NULL,
     lease_until REAL NOT NULL,
     seen_at     REAL NOT NULL,
-    is_dead     INTEGER NOT NULL DEFAULT 0
+    is_dead     INTEGER NOT NULL DEFAULT 0,
+    release     INTEGER
 );
+CREATE TRIGGER worker_is_of_this_release BEFORE INSERT ON worker WHEN NEW.release IS NOT 3
+BEGIN SELECT RAISE(ABORT, 'a newer polypool has brought this file up to date (schema 3); restart this worker with that release'); END;
+
 
 CREATE TABLE tally (
     task TEXT NOT NULL,
