@@ -5,21 +5,21 @@ dataclass, a Struct, a datetime or an Enum was when sent it is again in the work
 """
 
 import inspect
-import sys
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
+from polypool.annotation import Decode, decoder_of, hints_of, item_decoder, signature_of, type_of
 from polypool.core.codec import decode_any, encode
 from polypool.core.error import ArgumentError, MessageTooLarge, NotEncodable
 from polypool.core.message import LARGEST_BYTES
 
-Decode = Callable[[Any], Any]
-
 _Body = tuple[list[msgspec.Raw], dict[str, msgspec.Raw]]
 _split = msgspec.msgpack.Decoder(_Body).decode
+_split_each = msgspec.msgpack.Decoder(tuple[tuple[list[msgspec.Raw]], dict[str, msgspec.Raw]]).decode
+_split_one = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -33,10 +33,11 @@ class Parameters:
 
     def __init__(self, task: str, function: Callable[..., Any], skip: int = 0) -> None:
         self._task = task
-        signature = _signature(function)
+        signature = signature_of(function)
         listed = list(signature.parameters.values())[skip:]
         self._signature = signature.replace(parameters=listed)
-        hints = _hints(function)
+        hints = hints_of(function)
+        self._hints = hints
         decoders = {one.name: decoder_of(hints.get(one.name, Any), one.default) for one in listed}
         self._positional = [(one.name, decoders[one.name]) for one in listed if one.kind in _POSITIONAL]
         self._by_name = {one.name: decoders[one.name] for one in listed if one.kind in _BY_NAME}
@@ -64,11 +65,60 @@ class Parameters:
             self._typed(body)  # what the worker will do; here its error still meets the one who can mend it
         return body
 
+    def encode_each(self, items: list[Any], spreads: bool = False) -> bytes:
+        """The body of a chunk: its one argument is the list of these items, each of which is checked as `encode` would
+        alone, as the only argument or (`spreads`) as all of them. The same errors, which do not say which item."""
+        if spreads:
+            for shape in {len(item): item for item in items}.values():
+                self._check_names(shape, {})
+        else:
+            self._check_names((None,), {})
+        try:
+            body = encode(((items,), {}))
+        except _UNENCODABLE as error:
+            raise NotEncodable(f"{self._task}: these items cannot be sent: {error}") from None
+        if len(body) > LARGEST_BYTES:
+            raise MessageTooLarge(
+                f"{self._task}: a chunk of these {len(items):,} items is {len(body):,} bytes and a message may have "
+                f"{LARGEST_BYTES:,} (16 MiB); send smaller chunks, or store the data elsewhere and send where it is"
+            )
+        if not self._is_plain:
+            for raw in _split_each(body)[0][0]:
+                self._typed_positional(_split_one(raw) if spreads else [raw])
+        return body
+
     def decode(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
         """Typed by annotation. ArgumentError when what an older or newer sender sent does not fit."""
         args, kwargs = self._typed(body)
         self._check_names(args, kwargs)
         return args, kwargs
+
+    def decode_with(
+        self, body: bytes, before: Sequence[Any], named: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The same of a step that takes other steps' results: in front of its own arguments and by name, each as
+        MessagePack or as the Values that it is."""
+        args, kwargs = self._typed(body, before, named)
+        self._check_names(args, kwargs)
+        return args, kwargs
+
+    def decode_items(self, body: bytes, before: Sequence[bytes], each: Literal["item", "tuple"]) -> Sequence[Any]:
+        """The items of a chunk, each as the arguments of a run of its own: the parameter's value, or all in a tuple."""
+        return self._chunk.items(self._the_list(body, before), each)
+
+    def item_decoder(self, place: int | str) -> Decode | None:
+        """How each of a great many values for this parameter is decoded, where they may come as Values; None where
+        the whole list is wanted. By its number among the positional ones, or its name."""
+        if isinstance(place, str):
+            name = place
+        else:
+            name = self._lengthened(place + 1)[place][0]
+        return item_decoder(self._hints.get(name, Any))
+
+    @functools.cached_property
+    def _chunk(self) -> "Chunk":
+        types = [type_of(self._hints.get(name, Any)) for name, _ in self._positional]
+        return Chunk(types, self._typed_item)
 
     def decode_result(self, value: bytes) -> Any:
         """What the function returned, typed by its return annotation.
@@ -86,20 +136,27 @@ class Parameters:
             positional, keyword = _split(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ArgumentError(f"{self._task}: its arguments cannot be read: {error}") from None
-        parameters = self._positional
-        if len(positional) > len(parameters):
-            parameters = self._lengthened(len(positional))
+        args = self._typed_positional(positional)
         name = ""
         try:
-            args = []
-            for raw, (name, decode) in zip(positional, parameters, strict=False):  # noqa: B007 - read when one fails
-                args.append(decode(raw))
             kwargs = {}
             for name, raw in keyword.items():
                 kwargs[name] = self._by_name.get(name, self._other)(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ArgumentError(f"{self._task}: {_explained(name, str(error))}") from None
         return args, kwargs
+
+    def _typed_positional(self, positional: list[msgspec.Raw]) -> list[Any]:
+        parameters = self._positional
+        if len(positional) > len(parameters):
+            parameters = self._lengthened(len(positional))
+        name, args = "", []
+        try:
+            for raw, (name, decode) in zip(positional, parameters, strict=False):  # noqa: B007 - read when one fails
+                args.append(decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ArgumentError(f"{self._task}: {_explained(name, str(error))}") from None
+        return args
 
     def _lengthened(self, count: int) -> list[tuple[str, Decode]]:
         surplus = self._rest or ("argument", decode_any)
@@ -132,79 +189,11 @@ class Parameters:
         return NotEncodable(f"{self._task}: these arguments cannot be sent: {error}")
 
 
-def decoder_of(annotation: Any, default: Any = inspect.Parameter.empty) -> Decode:
-    """A decoder for values of this annotation; one for plain values where msgspec has none for it."""
-    if annotation is Any or annotation is inspect.Parameter.empty:
-        return decode_any
-    if default is None:
-        annotation = annotation | None if _can_be_joined(annotation) else annotation
-    try:
-        if _is_custom(msgspec.inspect.type_info(annotation)):
-            return decode_any
-        return msgspec.msgpack.Decoder(annotation).decode
-    except Exception:
-        # Annotations may hold anything, and msgspec raises many kinds of error over them.
-        return decode_any
-
-
-def _can_be_joined(annotation: Any) -> bool:
-    return hasattr(annotation, "__or__") and not isinstance(annotation, str)
-
-
-def _is_custom(info: Any) -> bool:
-    """Whether a class that msgspec cannot build is anywhere in this type."""
-    waiting, seen = [info], set[int]()
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, msgspec.inspect.CustomType):
-            return True
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, tuple | list):
-            waiting.extend(one)
-        elif isinstance(one, msgspec.inspect.Type | msgspec.inspect.Field):
-            waiting.extend(getattr(one, field) for field in one.__struct_fields__)
-    return False
-
-
 def _variadic(listed: list[inspect.Parameter], kind: Any, decoders: Mapping[str, Decode]) -> tuple[str, Decode] | None:
     for one in listed:
         if one.kind is kind:
             return one.name, decoders[one.name]
     return None
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    if sys.version_info >= (3, 14):
-        import annotationlib
-
-        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
-    return inspect.signature(function)
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations as types; one that names what cannot be found (imported for type checkers only) counts as Any."""
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except Exception:
-        pass  # at least one is out of reach: look at each alone
-    hints = {}
-    for one in [*_signature(function).parameters.values()]:
-        hints[one.name] = _hint(function, one.annotation)
-    hints["return"] = _hint(function, _signature(function).return_annotation)
-    return hints
-
-
-def _hint(function: Callable[..., Any], annotation: Any) -> Any:
-    if annotation is inspect.Parameter.empty:
-        return Any
-    alone = type("Alone", (), {"__annotations__": {"it": annotation}})
-    try:
-        names = dict(getattr(inspect.unwrap(function), "__globals__", {}))
-        return typing.get_type_hints(alone, globalns=names, include_extras=True)["it"]
-    except Exception:
-        return Any
 
 
 def _explained(name: str, error: str) -> str:
