@@ -112,6 +112,15 @@ async def test_keys_of_another_release_are_left_alone() -> None:
     redis.clean(url)
 
 
+async def test_keys_of_the_last_layout_are_read_and_are_of_this_one_from_then_on() -> None:
+    url = redis.fresh_url()
+    with redis.client(url) as admin:
+        admin.set(f"{redis.prefix(url)}layout", "2")
+        await opened(url)
+        assert admin.get(f"{redis.prefix(url)}layout") == b"3", "workers of the release before refuse to start"
+    redis.clean(url)
+
+
 async def test_a_server_that_does_not_answer_is_given_up_after_the_timeout() -> None:
     server = redis.Server()
     try:

@@ -6,23 +6,19 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+from polypool.brokers.redis import cancel as canceling
 from polypool.brokers.redis import settle as settling
 from polypool.brokers.redis.bell import Bell
 from polypool.brokers.redis.gather import Gather, Item, all_but
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import beat_words
-from polypool.brokers.redis.record import LENGTH, Ending, Words, delivery, header, lane_name
-from polypool.brokers.redis.wire import Word
+from polypool.brokers.redis.record import Words, delivery, lane_name
 from polypool.brokers.stored import encoded
-from polypool.core.codec import decode_message, encode
-from polypool.core.decide import type_name
 from polypool.core.error import EngineUnreachable
 from polypool.core.message import Delivery, Lane, Message
-from polypool.core.outcome import Failure, Settlement
+from polypool.core.outcome import Settlement
 from polypool.core.port import Traits
 from polypool.core.report import Heartbeat, Orders
-
-_CANCELLED = Failure(type_name("TaskCancelled"), "cancelled")
 
 
 class RedisBroker:
@@ -209,33 +205,19 @@ class RedisBroker:
             self._maybe_written -= held
         return all_but(refused, len(settlements))
 
+    async def seal(self, id: str, places: int) -> bool:
+        return bool(await self._link.run("seal", [id, places]))
+
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         if not ids:
             return []
-        now = self._clock()
-        words: list[Word] = []
-        for id, stored in zip(ids, await self._link.run("look", ids), strict=True):
-            keep, ending = 0.0, b""
-            if stored is not None and not header(stored).state.is_final:
-                message, _ = decode_message(stored[LENGTH + header(stored).ending_length :], id)
-                keep = message.policy.result_ttl
-                ending = encode(
-                    Ending(
-                        message.task,
-                        None,
-                        _CANCELLED,
-                        now,
-                        None,
-                        message.attempt,
-                        message.sent_at,
-                        message.queue,
-                        message.pool,
-                    )
-                )
-            words += (id, keep, ending)
-        accepted = await self._link.run("cancel", words)
+        done = set[str]()
+        for start in range(0, len(ids), canceling.AT_ONCE):
+            some = ids[start : start + canceling.AT_ONCE]
+            words = canceling.words(some, await self._link.run("look", some), self._clock())
+            accepted = await self._link.run("cancel", words)
+            done.update(id for id, is_accepted in zip(some, accepted, strict=True) if is_accepted)
         # Of an id that was given twice the first counts for both.
-        done = {id for id, is_accepted in zip(ids, accepted, strict=True) if is_accepted}
         return [id in done for id in ids]
 
 

@@ -9,8 +9,10 @@ from redis import exceptions
 from polypool.core.error import EngineDamaged, EngineUnreachable
 
 OLDEST = (6, 2)
-LAYOUT = b"2"
-"""Of keys and records; raised when an older release could not read them."""
+LAYOUT = b"3"
+"""Of keys and records; raised when an older release could not read them, or would not do what stands in them."""
+READABLE = frozenset({b"2"})
+"""Layouts whose keys are read as they are: they become ours."""
 
 logger = logging.getLogger("polypool.redis")
 
@@ -35,6 +37,9 @@ async def check(ask: Ask, address: str, prefix: str) -> tuple[tuple[int, int], s
     _refuse_eviction(info, address)
     await ask("SET", f"{prefix}layout", LAYOUT, "NX")
     layout = await ask("GET", f"{prefix}layout")
+    if layout in READABLE:
+        await ask("SET", f"{prefix}layout", LAYOUT)
+        layout = LAYOUT
     if layout != LAYOUT:
         raise EngineDamaged(
             f"{address}: the keys under {prefix} are of layout {layout!r}, this release writes {LAYOUT!r}; "

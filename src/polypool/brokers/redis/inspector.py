@@ -7,8 +7,23 @@ import msgspec
 
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import tally_read
-from polypool.brokers.redis.record import BEGINNING, DEAD, LETTERS, PARKED, header, lane_named, record, view
+from polypool.brokers.redis.record import (
+    BEGINNING,
+    DEAD,
+    LETTERS,
+    PARKED,
+    TELLS,
+    WAITS,
+    header,
+    lane_named,
+    record,
+    stored_message,
+    view,
+)
+from polypool.brokers.redis.signals import Names
+from polypool.core.decide import signals
 from polypool.core.event import Record
+from polypool.core.join import Signal
 from polypool.core.lifecycle import State
 from polypool.core.measure import Tally
 from polypool.core.message import Lane
@@ -18,7 +33,7 @@ AT_ONCE = 500
 """Messages a call, so that workers get their turn."""
 WHOLE_AT_ONCE = 50
 """Whole messages a call: each may be of many megabytes."""
-_IN_LANES = LETTERS[State.QUEUED] + PARKED + LETTERS[State.SCHEDULED]
+_IN_LANES = LETTERS[State.QUEUED] + PARKED + LETTERS[State.SCHEDULED] + WAITS
 
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
 
@@ -53,7 +68,7 @@ class RedisInspector:
     async def find(self, search: Search) -> list[TaskView]:
         letters, lanes = _letters(search), await self._lanes()
         matching = [pair async for pair in self._matching(search, letters, lanes)]
-        newest = [id for _, id in heapq.nlargest(search.limit, matching)]
+        newest = [id for _, id, _ in heapq.nlargest(search.limit, matching)]
         workers = {int(row[0]): _heartbeat.decode(row[1]).worker for row in await self._workers()}
         views = []
         for start in range(0, len(newest), WHOLE_AT_ONCE):
@@ -67,14 +82,29 @@ class RedisInspector:
         is_dead = action == "requeue" or search.dead
         letters = DEAD if is_dead else _IN_LANES
         # All are found before the first is acted on: a list that shrinks meanwhile would be walked with gaps.
-        ids = [id async for _, id in self._matching(search, letters, await self._lanes())]
+        found = [(id, flags) async for _, id, flags in self._matching(search, letters, await self._lanes())]
         acted = 0
-        for start in range(0, len(ids), AT_ONCE):
-            acted += await self._link.run("act", [action, int(is_dead), *ids[start : start + AT_ONCE]])
+        for start in range(0, len(found), AT_ONCE):
+            some = dict(found[start : start + AT_ONCE])
+            names, told = Names(), {} if is_dead else await self._told([id for id in some if some[id] & TELLS])
+            words = [word for id in some for word in (id, names.word(told.get(id, ())))]
+            acted += await self._link.run("act", [action, int(is_dead), *names.all(), *words])
         return acted
 
-    async def _matching(self, search: Search, letters: str, lanes: dict[int, Lane]) -> AsyncIterator[tuple[int, str]]:
-        """Place in the line and id of each message in these states that is sought. Reads beginnings only."""
+    async def _told(self, ids: list[str]) -> dict[str, tuple[Signal, ...]]:
+        """What it means to the steps behind these that they are not to run."""
+        told = {}
+        for start in range(0, len(ids), WHOLE_AT_ONCE):
+            some = ids[start : start + WHOLE_AT_ONCE]
+            for id, stored in zip(some, await self._link.run("look", some), strict=True):
+                if stored is not None:
+                    told[id] = signals(stored_message(id, stored), State.CANCELLED, None)
+        return told
+
+    async def _matching(
+        self, search: Search, letters: str, lanes: dict[int, Lane]
+    ) -> AsyncIterator[tuple[int, str, int]]:
+        """Place in the line, id and flags of each message in these states that is sought. Reads beginnings only."""
         seen = set[str]()
         async for page in self._pages(search, letters, lanes):
             ids = [id for id in page if id not in seen]
@@ -86,7 +116,7 @@ class RedisInspector:
                     continue
                 head = header(stored)
                 if head.letter.decode() in letters and _is_sought(record(id, stored), lanes.get(head.lane), search):
-                    yield head.seq, id
+                    yield head.seq, id, head.flags
 
     async def _pages(self, search: Search, letters: str, lanes: dict[int, Lane]) -> AsyncIterator[list[str]]:
         """Ids that may be sought, so many a call that workers get their turn."""
@@ -131,8 +161,10 @@ def _letters(search: Search) -> str:
     if search.dead:
         return DEAD if search.state in (None, State.FAILED) else ""
     if search.state is None:
-        return "".join(LETTERS.values()) + PARKED + DEAD
-    return LETTERS[search.state] + {State.FAILED: DEAD, State.QUEUED: PARKED}.get(search.state, "")
+        return "".join(LETTERS.values()) + PARKED + WAITS + DEAD
+    return LETTERS[search.state] + {State.FAILED: DEAD, State.QUEUED: PARKED, State.SCHEDULED: WAITS}.get(
+        search.state, ""
+    )
 
 
 def _is_sought(known: Record, lane: Lane | None, search: Search) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 
 from polypool.brokers.redis.wire import Word
 from polypool.core.codec import decode_message, encode
+from polypool.core.decide import type_name
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Lane, Message
@@ -33,9 +34,11 @@ LETTERS = {
 DEAD = "D"
 PARKED = "p"
 """Queued, but carried by another engine."""
+WAITS = "w"
+"""Scheduled, but waiting for other steps instead of its time."""
 _STATES = {letter.encode(): state for state, letter in LETTERS.items()}
-_STATES |= {DEAD.encode(): State.FAILED, PARKED.encode(): State.QUEUED}
-CANCELLED = 1
+_STATES |= {DEAD.encode(): State.FAILED, PARKED.encode(): State.QUEUED, WAITS.encode(): State.SCHEDULED}
+CANCELLED, TELLS = 1, 16
 
 
 class Header(NamedTuple):
@@ -74,9 +77,11 @@ class Ending(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sent_at: float
     queue: str
     pool: str
+    root: str | None = None
 
 
 _ending = msgspec.msgpack.Decoder(Ending)
+_CANCELLED = Failure(type_name("TaskCancelled"), "cancelled")
 
 
 def header(stored: bytes) -> Header:
@@ -97,7 +102,8 @@ def view(id: str, stored: bytes, lanes: dict[int, Lane], workers: dict[int, str]
     """A whole record as a person looks at it."""
     head = header(stored)
     body = stored[LENGTH + head.ending_length :]
-    kept = _ending.decode(stored[LENGTH : LENGTH + head.ending_length]) if head.ending_length else None
+    kept = _ending.decode(stored[LENGTH : LENGTH + head.ending_length]) if head.state.is_final else None
+    is_waiting = head.letter == WAITS.encode()
     message = decode_message(body, id)[0] if body else None
     lane = lanes.get(head.lane, Lane("?", "?"))
     return TaskView(
@@ -109,11 +115,13 @@ def view(id: str, stored: bytes, lanes: dict[int, Lane], workers: dict[int, str]
         head.priority,
         kept.attempt if kept else (message.attempt if message else 1) + max(head.deliveries - 1, 0),
         sent_at=kept.sent_at if kept else message.sent_at if message else 0.0,
-        due=None if kept else head.due,
-        worker=workers.get(head.worker),
+        due=None if kept or is_waiting else head.due,
+        worker=None if is_waiting else workers.get(head.worker),
         reason=(kept.failure.message if kept.failure else "") if kept and head.is_dead else None,
-        args=message.args if message else b"",
+        args=message.args if message and (kept is None or head.is_dead) else b"",
         ended_at=kept.ended_at if kept else None,
+        flow=message.flow if message else None,
+        root=kept.root if kept else message.root if message else None,
     )
 
 
@@ -132,8 +140,37 @@ def ending(settlement: Settlement, ended: Ended) -> bytes:
             message.sent_at,
             message.queue,
             message.pool,
+            message.root,
         )
     )
+
+
+def cancelled(message: Message, at: float) -> bytes:
+    """What is to be kept of what a person cancelled before it ran."""
+    return encode(
+        Ending(
+            message.task,
+            None,
+            _CANCELLED,
+            at,
+            None,
+            message.attempt,
+            message.sent_at,
+            message.queue,
+            message.pool,
+            message.root,
+        )
+    )
+
+
+def waits(message: Message) -> tuple[float, float]:
+    """What stands in the header of a step that waits for others, as due and as the end of keeping."""
+    return message.due_when_ready, float(message.flow.waits if message.flow else 0)
+
+
+def stored_message(id: str, stored: bytes) -> Message:
+    """The message in a whole record, or a label where it cannot be read."""
+    return decode_message(stored[LENGTH + header(stored).ending_length :], id)[0]
 
 
 def lane_name(lane: Lane) -> str:
@@ -152,7 +189,7 @@ class Words:
     def __init__(self, now: float) -> None:
         self._now = now
         """Since when a message waits that does not say when it was sent."""
-        self._fronts: dict[tuple[str, str, int], int] = {}
+        self._fronts: dict[tuple[str, str, int, int], int] = {}
         self._words: list[Word] = []
 
     def add(self, *words: Word) -> None:
@@ -160,18 +197,21 @@ class Words:
 
     def message(self, message: Message, body: bytes) -> tuple[Word, ...]:
         """A message as `add_all` in line.lua reads it."""
+        if message.is_waiting:
+            return message.id, self.front(message), WAITS, _REST.pack(*waits(message), 0) + body
         due = message.due
         rest = _REST.pack((message.sent_at or self._now) if due is None else due, 0.0, 0) + body
         return message.id, self.front(message), "" if due is None else repr(due), rest
 
     def front(self, message: Message) -> int:
-        """Where a message's lane and priority stand in the list."""
-        return self._fronts.setdefault((message.pool, message.queue, message.priority), len(self._fronts) + 1)
+        """Where a message's lane, priority and flags stand in the list."""
+        flags = TELLS if message.flow is not None and message.flow.then else 0
+        return self._fronts.setdefault((message.pool, message.queue, message.priority, flags), len(self._fronts) + 1)
 
     def all(self) -> list[Word]:
         fronts: list[Word] = [len(self._fronts)]
-        for pool, queue, priority in self._fronts:
-            fronts += (f"{pool}:{queue}", priority)
+        for pool, queue, priority, flags in self._fronts:
+            fronts += (f"{pool}:{queue}", priority, flags)
         return fronts + self._words
 
 
@@ -184,11 +224,12 @@ def delivery(id: bytes, stored: bytes, now: float, lanes: dict[int, Lane]) -> De
     """A message as it was taken; `stored` is its record before that."""
     flags, lane_number, seq, token, deliveries, ending_length = _TAKEN.unpack_from(stored)
     body = stored[LENGTH + ending_length :]
+    cause = stored[LENGTH : LENGTH + ending_length] or None
     message, defect = decode_message(body, id.decode())
     if defect is not None:
         lane = lanes[lane_number]
         message = msgspec.structs.replace(message, queue=lane.queue, pool=lane.pool)
-    return Delivery(message, body, token + 1, deliveries + 1, now, seq, bool(flags & CANCELLED), defect)
+    return Delivery(message, body, token + 1, deliveries + 1, now, seq, bool(flags & CANCELLED), defect, cause)
 
 
 def unframed(data: bytes) -> list[bytes]:

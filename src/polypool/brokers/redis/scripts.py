@@ -7,8 +7,10 @@ import msgspec
 
 LEDGER = frozenset({"reserve", "renew", "correct", "release", "adjust", "own", "disown", "tick", "limits"})
 """These share other moves than those of the lines."""
+ENDING = frozenset({"settle", "cancel", "act", "seal"})
+"""These have more of them: what an ending means to steps that wait for it."""
 FREEING = frozenset(
-    {"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "confirm", "recall"}
+    {"take", "give_back", "settle", "beat", "cancel", "act", "restarted", "claim", "confirm", "recall", "seal"}
 ) | frozenset({"reserve", "renew", "correct", "release", "disown"})
 """These end tasks or give room back, so they must go on where the memory is used up. Redis 7 lets a script say so."""
 FLAGS_SINCE = (7, 0)
@@ -29,10 +31,11 @@ def load(version: tuple[int, int]) -> dict[str, Script]:
         for file in folder.iterdir()
         if file.name.endswith(".lua")
     }
-    record, line, meter = (texts.pop(name) for name in ("record", "line", "meter"))
+    record, line, joins, meter = (texts.pop(name) for name in ("record", "line", "joins", "meter"))
     scripts = {}
     for name, text in texts.items():
         flags = "#!lua flags=allow-oom\n" if name in FREEING and version >= FLAGS_SINCE else ""
-        whole = f"{flags}{record}{meter if name in LEDGER else line}\n{text}".encode()
+        shared = meter if name in LEDGER else line + joins if name in ENDING else line
+        whole = f"{flags}{record}{shared}\n{text}".encode()
         scripts[name] = Script(whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest())
     return scripts

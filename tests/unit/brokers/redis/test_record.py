@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from polypool.brokers.redis.record import (
     LENGTH,
+    TELLS,
     Words,
     delivery,
     fence,
@@ -15,9 +16,11 @@ from polypool.brokers.redis.record import (
     lane_name,
     lane_named,
     record,
+    stored_message,
     unframed,
 )
 from polypool.core.codec import encode
+from polypool.core.join import Flow, Next
 from polypool.core.lifecycle import State
 from polypool.core.message import Lane, Message
 
@@ -76,8 +79,35 @@ def test_each_place_messages_go_to_is_named_once() -> None:
     for queue, priority in (("a", 0), ("b", 0), ("a", 0), ("a", 5)):
         words.add(*words.message(Message("id", "t", b"", queue=queue, priority=priority), b"body"))
     made = words.all()
-    assert made[:7] == [3, "threads:a", 0, "threads:b", 0, "threads:a", 5]
-    assert [made[at] for at in range(8, len(made), 4)] == [1, 2, 1, 3]
+    assert made[:10] == [3, "threads:a", 0, 0, "threads:b", 0, 0, "threads:a", 5, 0]
+    assert [made[at] for at in range(11, len(made), 4)] == [1, 2, 1, 3]
+
+
+def test_a_message_whose_end_others_wait_for_says_so_where_it_goes() -> None:
+    words = Words(50.0)
+    for flow in (None, Flow(1), Flow(then=(Next("b"),))):
+        words.message(Message("a", "t", b"", flow=flow), b"")
+    assert words.all() == [2, "threads:default", 0, 0, "threads:default", 0, TELLS]
+
+
+def test_a_step_that_waits_for_others_is_due_when_it_is_ready() -> None:
+    words = Words(50.0)
+    for fields, due in (({}, 0.0), ({"due": 30.0}, 30.0), ({"countdown": 9.0}, -9.0)):
+        flow = Flow(5, countdown=fields.get("countdown", 0.0))
+        step = Message("a", "t", b"", due=fields.get("due"), flow=flow)
+        _, _, state, rest = words.message(step, b"body")
+        assert isinstance(rest, bytes)
+        assert (state, *struct.unpack_from(">ddI", rest), rest[20:]) == ("w", due, 5.0, 0, b"body")
+        assert stored_message("a", stored(b"w", encode(step))) == step
+
+
+def test_why_a_step_is_only_to_be_ended_comes_with_its_delivery() -> None:
+    body, cause = encode(Message("a", "app.work", b"")), b"because"
+    written = stored(b"q", cause + body)
+    written = written[:44] + struct.pack(">I", len(cause)) + written[48:]
+    taken = delivery(b"a", written, 1.0, {})
+    assert (taken.cause, taken.body, taken.defect) == (cause, body, None)
+    assert delivery(b"a", stored(b"q", body), 1.0, {}).cause is None
 
 
 def test_a_message_waits_since_it_was_sent_or_due_or_else_since_now() -> None:

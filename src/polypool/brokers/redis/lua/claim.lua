@@ -14,7 +14,7 @@ if until_then and tonumber(ARGV[4]) <= given_up then return answer end
 
 local function claim(place, id, record)
   local state, flags, priority, lane, seq, token, deliveries, _, due = unpack_header(FORMAT, record)
-  if not WAITING[state] or (state == 's' and due > now) then return end
+  if not WAITING[state] or state == 'w' or (state == 's' and due > now) then return end
   local key, line = P .. 'task:' .. id, P .. WAITING[state] .. lane
   if until_then then
     call('ZREM', line, id)

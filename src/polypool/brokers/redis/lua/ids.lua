@@ -1,5 +1,5 @@
 -- Purpose: some of the ids that a search of people has to look at.
--- Keys: dead, ended, wait, carried, later, held. Arguments: now, which: one letter of q p s r S F C D, number of the lane (q p s) or of the worker (r) or empty,
+-- Keys: dead, ended, wait, carried, later, joins, held. Arguments: now, which: one letter of q p s w r S F C D, number of the lane (q p s w) or of the worker (r) or empty,
 -- the first and the last wanted, counted from the end: -1 is the last. What is taken meanwhile goes from the beginning, so none is passed over.
 -- Result: ids; of a worker always all that it holds. Reads only.
 local which, shelf, first, last = ARGV[2], ARGV[3], ARGV[4], ARGV[5]

@@ -1,5 +1,5 @@
 -- Purpose: how much stands in each lane, and since when.
--- Keys: lanes, wait, carried, later, running, task. Arguments: now. Result: name, number, queued, scheduled, running, due time of the oldest (or empty) of each lane.
+-- Keys: lanes, wait, carried, later, joins, running, task. Arguments: now. Result: name, number, queued, scheduled, running, due time of the oldest (or empty) of each lane.
 -- "Oldest" looks at the first of each priority and of what is carried, so that a long line costs no more than a short one. One moment for all lanes.
 local answer, lanes = {}, call('HGETALL', P .. 'lanes')
 for at = 1, #lanes, 2 do
@@ -27,7 +27,7 @@ for at = 1, #lanes, 2 do
   answer[#answer + 1] = lanes[at]
   answer[#answer + 1] = tonumber(lane)
   answer[#answer + 1] = call('ZCARD', line) + call('ZCARD', P .. 'carried:' .. lane)
-  answer[#answer + 1] = call('ZCARD', P .. 'later:' .. lane)
+  answer[#answer + 1] = call('ZCARD', P .. 'later:' .. lane) + call('ZCARD', P .. 'joins:' .. lane)
   answer[#answer + 1] = tonumber(call('HGET', P .. 'running', lane) or 0)
   answer[#answer + 1] = oldest
 end

@@ -49,15 +49,16 @@ local function enqueue(id, lane, priority, seq, due)
   return 'q'
 end
 
--- Where messages go: lane and priority, each pair once. Arguments from `at`: how many, then lane and priority of each.
+-- Where messages go, each place once. Arguments from `at`: how many, then of each: lane, priority, and the flags of what goes there.
 local function read_fronts(at)
   local fronts = {}
   for place = 1, tonumber(ARGV[at]) do
-    local lane, priority = lane_number(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local lane, priority, flags = lane_number(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
     fronts[place] = {
-      lane = lane, priority = priority, bytes = pack('>BhI4', 0, priority, lane), carried = pack('>BhI4', HAS_COPIES, priority, lane),
+      lane = lane, priority = priority, bytes = pack('>BhI4', flags, priority, lane),
+      carried = pack('>BhI4', flags + HAS_COPIES, priority, lane),
     }
-    at = at + 2
+    at = at + 3
   end
   return fronts, at + 1
 end
@@ -105,30 +106,33 @@ local function set_aside(lane, guard, words)
   if last and last > guard then wake(lane) end
 end
 
--- Accept `count` messages. Arguments from `at`, for each: id, place of its front, due or empty, and its record from the header's due time
--- on. `guard`: another engine carries them, but for what is due later. Returns the places of those whose id was known, and where the arguments go on.
+-- Accept `count` messages. Arguments from `at`, for each: id, place of its front, due or empty or 'w' (waits for other steps), and its record from the
+-- header's due time on. `guard`: another engine carries them, but for what is due later or waits for others. Returns the places of those whose id
+-- was known, and where the arguments go on.
 local function add_all(fronts, at, count, guard)
   local seq = call('INCRBY', P .. 'seq', count) - count
-  local refused, waiting, later, carried = {}, {}, {}, {}
+  local refused, waiting, later, carried, joins = {}, {}, {}, {}, {}
   for place = 1, count do
     local id, front, due = ARGV[at], fronts[tonumber(ARGV[at + 1])], ARGV[at + 2]
     seq = seq + 1
-    local is_later = due ~= '' and tonumber(due) > now
-    local is_carried = guard and not is_later
-    local bytes = is_carried and front.carried or front.bytes
-    local record = (is_later and 's' or is_carried and 'p' or 'q') .. bytes .. pack('>I8', seq) .. NO_RUNS .. ARGV[at + 3]
+    local state = due == '' and 'q' or due == 'w' and 'w' or tonumber(due) > now and 's' or 'q'
+    if guard and state == 'q' then state = 'p' end
+    local record = state .. (state == 'p' and front.carried or front.bytes) .. pack('>I8', seq) .. NO_RUNS .. ARGV[at + 3]
     if not write_new(id, record) then
       refused[#refused + 1] = place
-    elseif is_later then
-      append(later, front.lane, due, id)
-    elseif is_carried then
-      append(carried, front.lane, guard, id)
-    else
+    elseif state == 'q' then
       append(waiting, front.lane, score(front.priority, seq), id)
+    elseif state == 'w' then
+      append(joins, front.lane, string.format('%d', seq), id)
+    elseif state == 's' then
+      append(later, front.lane, due, id)
+    else
+      append(carried, front.lane, guard, id)
     end
     at = at + 4
   end
   line_up(waiting, later)
+  for lane, words in pairs(joins) do spread('ZADD', P .. 'joins:' .. lane, words) end
   for lane, words in pairs(carried) do set_aside(lane, guard, words) end
   return refused, at
 end

@@ -1,9 +1,12 @@
 -- How a message stands in Redis, and the moves that several verbs share. Put in front of every verb by scripts.py.
 -- Keys: KEYS[1] is the prefix "{name}:"; all others begin with it, so they share one slot of a cluster.
---   task:<id>        string: header (48 bytes), then ending, then body; expires by itself once it ended
+--   task:<id>        string: header (48 bytes), then ending, then body; expires by itself once it ended. Of a step that is only to be ended, the
+--                    reason stands where the ending will
 --   wait:<lane>      sorted set of ids, by priority and place in the line;  later:<lane>: by due time
 --   carried:<lane>   sorted set of what is parked because another engine carries it, by the time at which it goes to its lane; once somebody
 --                    confirmed that: by CONFIRMED and place in the line;  gone:<id>: cancelled or purged though copies may still come
+--   joins:<lane>     sorted set of the steps that wait for other steps, by place in the line;  places:<id>: bitmap of the places of such a step
+--                    that are marked, of one that waits for several and while there are any
 --   held:<worker>    hash id → number of the take that brought it;  asked:<worker>: set, to be cancelled
 --   lanes            hash "pool:queue" → number;  running: hash lane → how many run
 --   names            hash worker's name → number;  worker:<number>: hash;  leases: sorted set;  known: sorted set
@@ -19,15 +22,18 @@ local call = redis.call
 local HEADER, FORMAT = 48, '>c1BhI4I8I4I4I4ddI4'
 -- state, flags, priority, lane, seq, token, deliveries, worker, due, keep until, length of the ending. Verbs that run for every task
 -- cut it into strings by these places, which costs less than reading its numbers: seq and token stand together as the fence.
+-- Of a step that waits for others (state w), worker is how many of its places are marked, due is when it may run once all are (negative: so many
+-- seconds from then), and keep until is for how many places it waits.
 local FENCE_FROM, FENCE_TO, DUE_FROM, DUE_TO = 9, 20, 29, 36
-local CANCELLED, WATCHED, STREAMED, HAS_COPIES = 1, 2, 4, 8
+-- TELLS: other steps wait for its end, as its body says.
+local CANCELLED, WATCHED, STREAMED, HAS_COPIES, TELLS = 1, 2, 4, 8, 16
 local PLACES, TOP = 17592186044416, 100
 local LISTED = 10000
 local CONFIRMED, DAY = 1e13, 86400
 -- What is brought to a waiting take, or with news, in one message of the server: so few, each so short. More than that is asked for.
 local PUSHED, CARRIED = 8, 8192
 local NO_RUNS, NOBODY = string.rep('\0', 12), string.rep('\0', 4)
-local WAITING = { q = 'wait:', s = 'later:', p = 'carried:' }
+local WAITING = { q = 'wait:', s = 'later:', p = 'carried:', w = 'joins:' }
 local FINAL = { S = true, F = true, C = true, D = true }
 local pack, unpack_header = struct.pack, struct.unpack
 local now = tonumber(ARGV[1])
@@ -113,16 +119,21 @@ local function unlist_ended()
 end
 
 -- How long an ending is kept, in the forms that `finish` writes: the same for many messages, so made once for all of them.
-local function keeping(seconds)
-  if seconds > 0 then return { until_then = pack('>d', now + seconds), span = kept_for(seconds) } end
+-- `keeps_body`: it stays with the ending, for the plan of a workflow that is in it.
+local function keeping(seconds, keeps_body)
+  if seconds > 0 then return { until_then = pack('>d', now + seconds), span = kept_for(seconds), keeps_body = keeps_body } end
+end
+
+-- What stands behind the header and what leads it there: the ending or, of one that has not ended, why it is only to be ended.
+local function body_of(key, head)
+  return string.sub(call('GET', key), HEADER + unpack_header('>I4', head, 45) + 1)
 end
 
 -- Write how a message ended. `keep`: as above, nil: nothing is kept; state 'D': a dead letter, kept with its body.
 local function finish(id, key, head, state, keep, ending, listed)
   local flags, record = string.byte(head, 2), nil
   if state == 'D' then
-    local _, _, _, _, seq, _, _, _, _, _, before = unpack_header(FORMAT, head)
-    local body = string.sub(call('GET', key), HEADER + before + 1)
+    local seq, body = unpack_header('>I8', head, FENCE_FROM), body_of(key, head)
     record = state .. string.sub(head, 2, 24) .. NOBODY .. string.sub(head, DUE_FROM, DUE_TO) .. pack('>dI4', 0, #ending) .. ending
     call('SET', key, record .. body)
     call('ZADD', P .. 'dead', seq, pack('>I8', seq) .. id)
@@ -131,7 +142,7 @@ local function finish(id, key, head, state, keep, ending, listed)
   else
     record = state .. string.sub(head, 2, 24) .. NOBODY .. string.sub(head, DUE_FROM, DUE_TO) .. keep.until_then
       .. pack('>I4', #ending) .. ending
-    call('SET', key, record, 'PX', keep.span)
+    call('SET', key, keep.keeps_body and record .. body_of(key, head) or record, 'PX', keep.span)
     if has(flags, STREAMED) then
       call('PEXPIRE', P .. 'events:' .. id, keep.span)
       call('PEXPIRE', P .. 'trimmed:' .. id, keep.span)
