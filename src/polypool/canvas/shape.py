@@ -42,6 +42,8 @@ class Chain(msgspec.Struct, frozen=True, array_like=True, tag="chain", gc=False)
     steps: tuple["Shape", ...]
     on_success: tuple["Shape", ...] = ()
     on_failure: tuple["Shape", ...] = ()
+    name: str | None = None
+    after: tuple[str, ...] = ()
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, tag="group", gc=False):
@@ -50,6 +52,8 @@ class Group(msgspec.Struct, frozen=True, array_like=True, tag="group", gc=False)
     members: tuple["Shape", ...]
     on_success: tuple["Shape", ...] = ()
     on_failure: tuple["Shape", ...] = ()
+    name: str | None = None
+    after: tuple[str, ...] = ()
 
 
 class Chord(msgspec.Struct, frozen=True, array_like=True, tag="chord", gc=False):
@@ -59,6 +63,8 @@ class Chord(msgspec.Struct, frozen=True, array_like=True, tag="chord", gc=False)
     body: "Shape"
     on_success: tuple["Shape", ...] = ()
     on_failure: tuple["Shape", ...] = ()
+    name: str | None = None
+    after: tuple[str, ...] = ()
 
 
 class Bulk(msgspec.Struct, frozen=True, array_like=True, tag="bulk", gc=False):
@@ -69,6 +75,8 @@ class Bulk(msgspec.Struct, frozen=True, array_like=True, tag="bulk", gc=False):
 
     task: str
     count: int | None = None
+    queue: str = DEFAULT_QUEUE
+    pool: str = "threads"
 
 
 Shape = Call | Chain | Group | Chord | Bulk
