@@ -110,6 +110,10 @@ class PostgresBroker:
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         return await self._settles.add([written(settlement, self.traits) for settlement in settlements])
 
+    async def seal(self, id: str, places: int) -> bool:
+        now = self._session.clock()
+        return bool(await self._session.run(lambda connection: connection.rows("seal", id, places, now)))
+
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         if not ids:
             return []

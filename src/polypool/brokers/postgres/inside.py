@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from polypool.brokers.postgres.options import Options, shown
-from polypool.brokers.postgres.rows import encoded
+from polypool.brokers.postgres.rows import encoded, waits
 from polypool.brokers.postgres.statements import Statements
 from polypool.core.error import ConfigurationError, EngineDamaged
 from polypool.core.inside import Statement
@@ -67,8 +67,9 @@ class PostgresInside:
             _array(message.queue for message in messages),
             _array(message.pool for message in messages),
             _array(str(message.priority) for message in messages),
-            _array(None if message.due is None else repr(message.due) for message in messages),
+            _array(_due(message) for message in messages),
             _array(f"\\x{body.hex()}" for _, body in given),
+            _array(None if (places := waits(message)) is None else str(places) for message in messages),
             self._database,
         )
         for _ in range(TRIES):
@@ -108,6 +109,12 @@ class PostgresInside:
                 f"USAGE on it and SELECT, INSERT, UPDATE, DELETE on its tables (PostgreSQL says: {error})"
             )
         return None
+
+
+def _due(message: Message) -> str | None:
+    if message.is_waiting:
+        return repr(message.due_when_ready)
+    return None if message.due is None else repr(message.due)
 
 
 def _array(values: Iterable[str | None]) -> str:

@@ -4,16 +4,22 @@ from typing import Any
 
 import msgspec
 
+from polypool.brokers.postgres.cancel import meant
 from polypool.brokers.postgres.rows import EVERYTHING
 from polypool.brokers.postgres.session import Connection, Session
+from polypool.brokers.postgres.signals import signal
 from polypool.brokers.stored import COPIES_REMEMBERED, view
+from polypool.core.codec import decode_message
 from polypool.core.measure import Tally
 from polypool.core.report import Action, Heartbeat, LaneCount, Search, TaskView, WorkerView
 
 ACTED_AT_ONCE = 1000
 """Messages a statement, so that workers get their turn."""
 
-_STATE = "CASE live.state WHEN 'parked' THEN 'queued' ELSE coalesce(live.state, ending.state) END"
+_STATE = (
+    "CASE live.state WHEN 'parked' THEN 'queued' WHEN 'waiting' THEN 'scheduled' "
+    "ELSE coalesce(live.state, ending.state) END"
+)
 
 _heartbeat = msgspec.msgpack.Decoder(Heartbeat)
 _tally = msgspec.msgpack.Decoder(Tally)
@@ -46,7 +52,7 @@ class PostgresInspector:
         waits_or_dead = (
             "ending.reason IS NOT NULL"
             if action == "requeue" or search.dead
-            else "live.state IN ('queued', 'scheduled', 'parked')"
+            else "live.state IN ('queued', 'scheduled', 'parked', 'waiting')"
         )
         conditions, arguments = _sought(search, waits_or_dead)
         sql = self._session.statements["find"].replace("/* conditions */ true", conditions)
@@ -64,7 +70,10 @@ class PostgresInspector:
                 if action == "requeue":
                     return len(await connection.rows("requeue", seqs, now))
                 await connection.rows("remember_gone", seqs, now + COPIES_REMEMBERED)
-                return int((await connection.rows("forget", seqs, [EVERYTHING]))[0][0])
+                said = [] if search.dead else meant(decode_message(row[-1], row[1])[0] for row in rows if row[-1])
+                count = int((await connection.rows("forget", seqs, [EVERYTHING]))[0][0])
+                await signal(connection, said, now)
+                return count
 
         acted = 0
         while more := await self._session.run(act):

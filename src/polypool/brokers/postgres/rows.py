@@ -87,6 +87,17 @@ async def add(
     return accepted
 
 
+def waits(message: Message) -> int | None:
+    """Of how many places it waits until all are marked; None for one that waits for nobody."""
+    return message.flow.waits if message.is_waiting and message.flow is not None else None
+
+
+def _due(message: Message, now: float) -> float:
+    if message.is_waiting:
+        return message.due_when_ready
+    return min(message.sent_at or now, now) if message.due is None else message.due
+
+
 async def _put(
     connection: Connection,
     numbers: dict[Lane, int],
@@ -102,8 +113,9 @@ async def _put(
         [message.task for message in messages],
         [numbers[message.lane] for message in messages],
         [message.priority for message in messages],
-        [min(message.sent_at or now, now) if message.due is None else message.due for message in messages],
+        [_due(message, now) for message in messages],
         [body for _, body in given],
+        [waits(message) for message in messages],
         now,
         *([] if guard is None else [guard]),
     )

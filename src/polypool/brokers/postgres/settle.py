@@ -1,13 +1,16 @@
 """Settlements as statements: sorted by what becomes of the message, each kind written for the whole batch at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
-from polypool.brokers.postgres.rows import Lanes, add, encoded, told
+from polypool.brokers.postgres.rows import Lanes, add, encoded, told, waits
 from polypool.brokers.postgres.session import Connection
+from polypool.brokers.postgres.signals import columns, dropped, signal
 from polypool.brokers.stored import Ending
 from polypool.core.codec import encode
+from polypool.core.join import Signal
 from polypool.core.message import Lane, Message
 from polypool.core.outcome import Again, Ended, Settlement
 from polypool.core.port import Traits
@@ -57,7 +60,7 @@ async def settle(connection: Connection, lanes: Lanes, given: Sequence[Written],
     numbers = await lanes.numbers(connection, _lanes_of(chosen))
     is_simple = not (unkept or agains) and not any(one.follow_ups or _has_large_body(one) for one in ends)
     if is_simple:
-        held = await _end(connection, ends)
+        held = await (_end_and_signal(connection, ends, now) if _signals(ends) else _end(connection, ends))
     else:
         async with connection.transaction():
             held = await _end(connection, ends) | await _end_unkept(connection, unkept)
@@ -67,6 +70,8 @@ async def settle(connection: Connection, lanes: Lanes, given: Sequence[Written],
                 await connection.rows("empty", large)
             if follow_ups := [pair for one in chosen if one.held in held for pair in one.follow_ups]:
                 await add(connection, numbers, follow_ups, now)
+            # The last, see there.
+            await signal(connection, _signals(one for one in chosen if one.held in held), now)
     return [one.held in held and first.pop(one.held, None) is one for one in given]
 
 
@@ -76,7 +81,15 @@ def _is_kept(ended: Ended) -> bool:
 
 def _has_large_body(one: Written) -> bool:
     next = one.settlement.next
-    return len(one.settlement.delivery.body) > LARGE and isinstance(next, Ended) and not next.dead
+    return len(one.settlement.delivery.body) > LARGE and isinstance(next, Ended) and not _keeps_body(next)
+
+
+def _keeps_body(ended: Ended) -> bool:
+    return ended.dead or ended.keeps_body
+
+
+def _signals(ends: Iterable[Written]) -> list[Signal]:
+    return [signal for one in ends for signal in one.settlement.signals]
 
 
 def _lanes_of(chosen: Sequence[Written]) -> set[Lane]:
@@ -90,18 +103,35 @@ def _lanes_of(chosen: Sequence[Written]) -> set[Lane]:
 async def _end(connection: Connection, ends: Sequence[Written]) -> set[tuple[int, int]]:
     if not ends:
         return set()
+    rows = await connection.rows("end", *_endings(ends))
+    return {(seq, token) for seq, token, _ in rows}
+
+
+async def _end_and_signal(connection: Connection, ends: Sequence[Written], now: float) -> set[tuple[int, int]]:
+    """Both in one statement: a round trip to the server as for other tasks."""
+    origins = [one.held for one in ends for _ in one.settlement.signals]
+    seqs, tokens = [seq for seq, _ in origins], [token for _, token in origins]
+    signals = _signals(ends)
+    given = [*_endings(ends, *dropped(signals)), seqs, tokens, *columns(signals), now]
+    return {(seq, token) for seq, token, *_ in await connection.rows("end_and_signal", *given)}
+
+
+def _endings(ends: Sequence[Written], *more: str) -> list[list[Any]]:
+    """`more`: ids that are to be told of beside theirs."""
     nexts = [one.settlement.next for one in ends]
-    rows = await connection.rows(
-        "end",
+    return [
         [one.held[0] for one in ends],
         [one.held[1] for one in ends],
         [next.state for next in nexts if isinstance(next, Ended)],
         [None if next.dead else one.settlement.at + next.ttl for one, next in zip(ends, nexts, strict=True)],  # type: ignore[union-attr]
         [_reason(next) for next in nexts if isinstance(next, Ended)],
         [one.blob for one in ends],
-        told(one.settlement.delivery.id for one in ends),
-    )
-    return {(seq, token) for seq, token, _ in rows}
+        _told(ends, *more),
+    ]
+
+
+def _told(ends: Sequence[Written], *more: str) -> list[str]:
+    return told([*(one.settlement.delivery.id for one in ends), *more])
 
 
 def _reason(ended: Ended) -> str | None:
@@ -114,7 +144,7 @@ async def _end_unkept(connection: Connection, unkept: Sequence[Written]) -> set[
     if not unkept:
         return set()
     seqs, tokens = [one.held[0] for one in unkept], [one.held[1] for one in unkept]
-    rows = await connection.rows("end_unkept", seqs, tokens, told(one.settlement.delivery.id for one in unkept))
+    rows = await connection.rows("end_unkept", seqs, tokens, _told(unkept))
     return {(seq, token) for seq, token, _ in rows}
 
 
@@ -128,11 +158,16 @@ async def _repeat(
         "again",
         [one.held[0] for one in agains],
         [one.held[1] for one in agains],
-        [next.due for next in nexts],
+        [_due(next) for next in nexts],
         [next.deliveries for next in nexts],
         [next.message and numbers[next.message.lane] for next in nexts],
         [next.message and next.message.priority for next in nexts],
         [one.blob for one in agains],
+        [next.message and waits(next.message) for next in nexts],
         now,
     )
     return {(seq, token) for seq, token, _ in rows}
+
+
+def _due(again: Again) -> float | None:
+    return again.message.due_when_ready if again.message is not None and again.message.is_waiting else again.due

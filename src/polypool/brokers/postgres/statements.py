@@ -38,7 +38,8 @@ class Statements:
     def written(self, text: str) -> str:
         """A statement as it is for this schema: `polypool.` before tables, `polypool:` before channels, and in place of
         a comment that names another file what that file says."""
-        text = _PART.sub(lambda found: _FILES[found[1]], text)
+        while _PART.search(text):
+            text = _PART.sub(lambda found: _FILES[found[1]], text)
         return text.replace("polypool.", f'"{self.schema}".').replace("polypool:", f"{self.schema}:")
 
     def channel(self, name: str) -> str:

@@ -11,6 +11,9 @@ from polypool.core.message import Delivery, Lane
 
 PROMOTED_AT_ONCE = 2000
 
+Claimed = tuple[int, int, int, bool, int, int, bytes | None, bytes]
+"""A claimed row: seq, token, deliveries, is cancelled, lane, priority, cause, body."""
+
 
 class Taken(msgspec.Struct, frozen=True):
     """What a try brought. `due`: when, without anybody's doing, another try may bring something."""
@@ -55,14 +58,14 @@ class Claim:
         return Taken(deliveries, min((time for time in times if time is not None), default=None))
 
 
-async def delivery(connection: Connection, row: tuple[int, int, int, bool, int, int, bytes], now: float) -> Delivery:
+async def delivery(connection: Connection, row: Claimed, now: float) -> Delivery:
     """A claimed row as a delivery."""
-    seq, token, deliveries, is_cancelled, lane, _, body = row
+    seq, token, deliveries, is_cancelled, lane, _, cause, body = row
     message, defect = decode_message(body)
     if defect is not None:
         [(id, queue, pool)] = await connection.rows("label", seq, lane)
         message = msgspec.structs.replace(message, id=id, queue=queue, pool=pool)
-    return Delivery(message, body, token, deliveries, now, seq, is_cancelled, defect)
+    return Delivery(message, body, token, deliveries, now, seq, is_cancelled, defect, cause)
 
 
 async def promote(connection: Connection, now: float) -> None:

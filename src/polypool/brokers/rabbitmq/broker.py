@@ -73,24 +73,14 @@ class RabbitBroker:
             return []
         bodies = encoded(messages, self.traits)
         self._refuse_priorities(messages)
-        first = {message.id: at for at, message in reversed(list(enumerate(messages)))}
-        carried = [at for id, at in first.items() if messages[at].due is None]
-        if carried and not await self._sender.is_ready({messages[at].lane for at in carried}):
-            carried = []
-        kept = sorted(set(first.values()) - set(carried))
-        answers = [False] * len(messages)
-        if kept:
-            accepted = await self._backend.broker.put([messages[at] for at in kept])
-            for at, is_accepted in zip(kept, accepted, strict=True):
-                answers[at] = is_accepted
-        if carried:
-            carried.sort()
-            enrolled = await self._backend.claims.enroll([messages[at] for at in carried], CONFIRM_WITHIN)
-            carried = [at for at, is_new in zip(carried, enrolled, strict=True) if is_new]
-            for at in carried:
-                answers[at] = True
-            await self._carry([messages[at] for at in carried], [bodies[at] for at in carried])
-        return answers
+        lanes = {message.lane for message in messages if _is_carried(message)}
+        if not lanes or not await self._sender.is_ready(lanes):
+            return list(await self._backend.broker.put(messages))
+        # All of them at once, though some are not carried: a workflow's first steps and those that wait for them.
+        accepted = await self._backend.claims.enroll(messages, CONFIRM_WITHIN)
+        new = [one for one, is_new in zip(zip(messages, bodies, strict=True), accepted, strict=True) if is_new]
+        await self._carry(new)
+        return list(accepted)
 
     async def take(self, lanes: Sequence[Lane], limit: int, worker: str, wait: float) -> list[Delivery]:
         if limit <= 0 or not lanes:
@@ -121,6 +111,9 @@ class RabbitBroker:
         self._hopper.settled([one.delivery.id for one in batch])
         return list(accepted)
 
+    async def seal(self, id: str, places: int) -> bool:
+        return await self._backend.broker.seal(id, places)
+
     async def cancel(self, ids: Sequence[str]) -> list[bool]:
         return list(await self._backend.broker.cancel(ids))
 
@@ -140,14 +133,17 @@ class RabbitBroker:
                     "out, or choose classic queues, which have: amqp://…?queue_type=classic"
                 )
 
-    async def _carry(self, messages: Sequence[Message], bodies: Sequence[bytes]) -> None:
-        if not messages:
+    async def _carry(self, new: Sequence[tuple[Message, bytes]]) -> None:
+        """Publish those that were enrolled to be carried."""
+        carried = [(message, body) for message, body in new if _is_carried(message)]
+        if not carried:
             return
+        messages, bodies = zip(*carried, strict=True)
         confirmed, refused = await self._sender.publish(messages, bodies)
         self._confirmer.add([messages[at].id for at in confirmed])
         if refused and not confirmed:
-            ids = tuple(messages[at].id for at in refused)
-            if await self._backend.inspector.act("purge", Search(ids=ids)) == len(messages):
+            ids = tuple(message.id for message, _ in new)
+            if await self._backend.inspector.act("purge", Search(ids=ids)) == len(new):
                 raise EngineFull(
                     f"{self._address}: the queue is full and rejects (x-overflow of a policy of this server); "
                     "nothing of this was written. Let workers catch up, or raise the policy's max-length"
@@ -266,6 +262,11 @@ class RabbitBroker:
             return settlement
         value = next.value if next.ttl > 0 else None
         return msgspec.structs.replace(settlement, next=msgspec.structs.replace(next, ttl=REMEMBERED, value=value))
+
+
+def _is_carried(message: Message) -> bool:
+    """Whether it may run at once: what waits, for its time or for other steps, does so at the backend."""
+    return message.due is None and not message.is_waiting
 
 
 def traits_of(options: Options, backend: Traits) -> Traits:

@@ -3,7 +3,7 @@
 -- do so though a delay, a guard or a lease has ended, whose messages may have to go first, $6 the number of this take (see
 -- give_back.sql).
 -- Result: rows of the worker's number (null: not alive), the next times at which a delay or a guard and a lease end (see
--- bury_workers.sql), and a claimed message (nulls: none): seq, token, deliveries, is cancelled, lane, priority, body. Locked
+-- bury_workers.sql), and a claimed message (nulls: none): seq, token, deliveries, is cancelled, lane, priority, cause, body. Locked
 -- rows are passed over, so no two workers get the same.
 WITH next AS MATERIALIZED (
     SELECT (SELECT id FROM polypool.worker WHERE name = $1 AND NOT is_dead AND lease_until > $4::float8) AS worker,
@@ -30,8 +30,8 @@ WITH next AS MATERIALIZED (
         WHERE next.worker IS NOT NULL
           AND ($5::boolean OR ((next.due > $4::float8) IS NOT FALSE AND next.lease_end > $4::float8))
         LIMIT $3::bigint))
-    RETURNING seq, token, deliveries, is_cancelled, lane, priority
+    RETURNING seq, token, deliveries, is_cancelled, lane, priority, cause
 )
-SELECT next.worker, next.due, next.lease_end, claimed.seq, token, deliveries, is_cancelled, lane, priority,
+SELECT next.worker, next.due, next.lease_end, claimed.seq, token, deliveries, is_cancelled, lane, priority, cause,
        (SELECT body FROM polypool.task WHERE task.seq = claimed.seq)
 FROM next LEFT JOIN claimed ON true

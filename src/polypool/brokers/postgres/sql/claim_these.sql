@@ -2,7 +2,7 @@
 -- to its lane.
 -- Tables: task, live, worker. $1 the worker's name, $2 ids, $3 now, $4 the number of this take (see give_back.sql).
 -- Result: rows of the worker's number (null: not alive), the next time at which a lease ends, and a claimed message (nulls:
--- none): id, seq, token, deliveries, is cancelled, lane, priority, body. Locked in order, and looked at again once locked:
+-- none): id, seq, token, deliveries, is cancelled, lane, priority, cause, body. Locked in order, and looked at again once locked:
 -- of two copies one is claimed.
 WITH member AS MATERIALIZED (
     SELECT (SELECT id FROM polypool.worker WHERE name = $1 AND NOT is_dead AND lease_until > $3::float8) AS worker,
@@ -22,7 +22,7 @@ WITH member AS MATERIALIZED (
         take = $4::bigint
     FROM found, member
     WHERE live.seq = found.seq
-    RETURNING found.id, live.seq, live.token, live.deliveries, live.is_cancelled, live.lane, live.priority, found.body
+    RETURNING found.id, live.seq, live.token, live.deliveries, live.is_cancelled, live.lane, live.priority, live.cause, found.body
 ), told AS (
     SELECT (SELECT pg_notify('polypool:work', '')) FROM member
     WHERE member.worker IS NULL AND EXISTS (SELECT FROM claimed)

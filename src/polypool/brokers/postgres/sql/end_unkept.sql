@@ -1,5 +1,5 @@
 -- End runs of which nothing is to be kept.
--- Tables: live, task, event, trimmed. $1 seqs, $2 tokens, every pair once; $3 what to tell those who wait for results.
+-- Tables: live, task, event, trimmed, mark. $1 seqs, $2 tokens, every pair once; $3 what to tell those who wait for results.
 -- Result: the (seq, token) that were held. Fenced by (seq, token, running).
 WITH gone AS (
     DELETE FROM polypool.live USING unnest($1::bigint[], $2::bigint[]) AS given (seq, token)
@@ -7,8 +7,10 @@ WITH gone AS (
     RETURNING live.seq, live.token
 ), events AS (
     DELETE FROM polypool.event USING gone WHERE event.seq = gone.seq
-), marks AS (
+), cuts AS (
     DELETE FROM polypool.trimmed USING gone WHERE trimmed.seq = gone.seq
+), marks AS (
+    DELETE FROM polypool.mark USING gone WHERE mark.seq = gone.seq
 ), tasks AS (
     DELETE FROM polypool.task USING gone WHERE task.seq = gone.seq
 )
