@@ -1,4 +1,4 @@
-"""Every order of put, take, settle, cancel, beat, crash and passing time, held against a model of a page."""
+"""Every order of put, take, settle, cancel, seal, beat, crash and passing time, held against a model of two pages."""
 
 import asyncio
 import tempfile
@@ -9,16 +9,31 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from polypool.core.codec import decode
+from polypool.core.join import NO_PLACE, OPEN, Flow, Next
 from polypool.core.message import Delivery, Message
-from polypool.core.outcome import Cancelled, Dead, Deferred, Done, Failed, Failure, Lost, Outcome, Retry
+from polypool.core.outcome import (
+    Cancelled,
+    Cause,
+    Dead,
+    Deferred,
+    Done,
+    Failed,
+    Failure,
+    Lost,
+    Outcome,
+    Replaced,
+    Retry,
+)
 from polypool.core.report import Search
-from tests.conformance.model import POLICY, Fact, Model
+from tests.conformance.model import POLICY, Because, Fact, Model
 from tests.conformance.scene import LANE, LEASE, Clock, Scene, message
 from tests.engines import redis
 from tests.engines.postgres import drop_schema, empty_schema
 
 WORKERS = ["w1", "w2"]
 NAMES = [f"m{n}" for n in range(6)]
+DELAYS = st.integers(0, 9)
 BATCH = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)
 OUTCOMES: list[Outcome] = [
     Done(b"\x01"),
@@ -30,6 +45,30 @@ OUTCOMES: list[Outcome] = [
     Lost("killed"),
     Dead("unknown task"),
 ]
+NEXTS = st.builds(
+    Next,
+    st.sampled_from(NAMES),
+    st.sampled_from([0, 1, 2, 70, NO_PLACE]),
+    st.sampled_from(["flow", "flow", "success", "failure"]),
+)
+FLOWS = st.one_of(
+    st.none(),
+    st.builds(
+        Flow,
+        st.sampled_from([0, 1, 1, 2, 3, OPEN]),
+        st.lists(NEXTS, max_size=3).map(tuple),
+        countdown=st.sampled_from([0.0, 0.0, 3.0]),
+    ),
+)
+"""Of any shape, rings among them: what a composed workflow never is, an engine can be told all the same."""
+
+
+def because(delivery: Delivery) -> Because | None:
+    if delivery.cause is None:
+        return None
+    cause = decode(delivery.cause, Cause)
+    assert cause.failure.origin is not None
+    return cause.state, cause.failure.origin.id
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -57,19 +96,23 @@ class EngineMachine(RuleBasedStateMachine):
         self.runner.close()
         self.folder.cleanup()
 
-    def _new(self, name: str, priority: int, delay: int = 0) -> tuple[Message, Fact]:
+    def _new(self, name: str, priority: int, delay: int = 0, flow: Flow | None = None) -> tuple[Message, Fact]:
         """A message nobody has seen, and what it is to an engine. `sent_at` tells messages of the same id apart."""
         self.model.placed += 1
         due, place = self.clock() + delay, self.model.placed
         fact = Fact(place, priority, "scheduled" if delay else "queued", due)
-        fields = {"priority": priority, "policy": POLICY, "sent_at": float(place)}
+        fields = {"priority": priority, "policy": POLICY, "sent_at": float(place), "flow": flow}
+        if flow is not None:
+            fact.then, fact.countdown, fact.eta = flow.then, flow.countdown, due if delay else None
+            if flow.waits:
+                fact.state, fact.waits = "scheduled", flow.waits
         return message(name, due=due if delay else None, **fields), fact
 
-    @rule(names=BATCH, priority=st.integers(-1, 1), delay=st.integers(0, 9), within=st.integers(0, 9))
-    def put(self, names: list[str], priority: int, delay: int, within: int) -> None:
+    @rule(names=BATCH, priority=st.integers(-1, 1), delay=DELAYS, within=DELAYS, flows=st.tuples(*[FLOWS] * 4))
+    def put(self, names: list[str], priority: int, delay: int, within: int, flows: tuple[Flow | None, ...]) -> None:
         """`within`: enroll, to be confirmed by then."""
         self.model.tidy(self.clock())
-        news = [(name, *self._new(name, priority, delay)) for name in names]
+        news = [(name, *self._new(name, priority, delay, flow)) for name, flow in zip(names, flows, strict=False)]
         guard = self.clock() + within if within else None
         expected = [self.model.put(name, fact, guard) for name, _, fact in news]
         sent = [message for _, message, _ in news]
@@ -77,13 +120,13 @@ class EngineMachine(RuleBasedStateMachine):
         given = claims.enroll(sent, within) if within else engine.put(sent)
         assert list(self.runner.run(given)) == expected
 
-    @rule(worker=st.sampled_from(WORKERS), names=BATCH, priority=st.integers(-1, 1))
-    def claim(self, worker: str, names: list[str], priority: int) -> None:
+    @rule(worker=st.sampled_from(WORKERS), names=BATCH, priority=st.integers(-1, 1), flow=FLOWS)
+    def claim(self, worker: str, names: list[str], priority: int, flow: Flow | None) -> None:
         self.model.tidy(self.clock())
-        news = [(name, *self._new(name, priority)) for name in names]
+        news = [(name, *self._new(name, priority, flow=flow)) for name in names]
         expected = [self.model.claim(name, fact, worker, self.clock()) for name, _, fact in news]
         claimed = self.runner.run(self.scene.claims.claim([message for _, message, _ in news], worker))
-        assert [one and (one.token, one.deliveries, one.is_cancelled) for one in claimed] == expected
+        assert [one and (one.token, one.deliveries, one.is_cancelled, because(one)) for one in claimed] == expected
         for one in claimed:
             if one is not None:
                 assert one.message.sent_at == self.model.facts[one.id].place, "as it is stored"
@@ -105,7 +148,7 @@ class EngineMachine(RuleBasedStateMachine):
     def take(self, worker: str, limit: int) -> None:
         self.model.tidy(self.clock())
         taken = self.runner.run(self.scene.take(limit, worker))
-        seen = [(d.id, d.token, d.deliveries, d.is_cancelled) for d in taken]
+        seen = [(d.id, d.token, d.deliveries, d.is_cancelled, because(d)) for d in taken]
         assert seen == self.model.take(worker, limit, self.clock())
         self.held += taken
 
@@ -119,17 +162,34 @@ class EngineMachine(RuleBasedStateMachine):
             expected = [self.model.settle(delivery, outcome, self.clock()) for delivery, outcome in chosen]
             assert list(self.runner.run(self.scene.engine.broker.settle(batch))) == expected
 
+    @rule(index=st.integers(0, 50), names=BATCH, waits=st.integers(1, 2), flow=FLOWS)
+    def replace(self, index: int, names: list[str], waits: int, flow: Flow | None) -> None:
+        """A run returns a workflow: its message waits again, for steps that are sent."""
+        if self.held:
+            delivery = self.held[-1 - index % len(self.held)]
+            news = [(name, *self._new(name, 0, flow=flow)) for name in names]
+            outcome = Replaced([message for _, message, _ in news], Flow(waits))
+            self.model.tidy(self.clock())
+            expected = self.model.settle(delivery, outcome, self.clock(), [(name, fact) for name, _, fact in news])
+            assert self.runner.run(self.scene.settle(delivery, outcome)) == expected
+
+    @rule(name=st.sampled_from(NAMES), places=st.integers(0, 3))
+    def seal(self, name: str, places: int) -> None:
+        self.model.tidy(self.clock())
+        answer = self.runner.run(self.scene.engine.broker.seal(name, places))
+        assert answer == self.model.seal(name, places, self.clock())
+
     @rule(name=st.sampled_from(NAMES))
     def cancel(self, name: str) -> None:
         self.model.tidy(self.clock())
-        fact = self.model.facts.get(name)
         [answer] = self.runner.run(self.scene.engine.broker.cancel([name]))
-        assert answer == (fact is not None and fact.state in ("scheduled", "queued", "running"))
-        if fact is not None and fact.state == "running":
-            fact.is_cancelled = True
-        elif fact is not None and answer:
-            fact.state, fact.keep_until = "cancelled", self.clock() + POLICY.result_ttl
-            self.model.gone.update([name] if fact.has_copies else [])
+        assert answer == self.model.cancel(name, self.clock())
+
+    @rule(name=st.sampled_from(NAMES))
+    def purge(self, name: str) -> None:
+        self.model.tidy(self.clock())
+        answer = self.runner.run(self.scene.engine.inspector.act("purge", Search(ids=(name,))))
+        assert answer == self.model.purge(name, self.clock())
 
     @rule(worker=st.sampled_from(WORKERS))
     def beat(self, worker: str) -> None:
@@ -157,6 +217,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert self.runner.run(self.scene.engine.inspector.act("requeue", Search(dead=True))) == len(dead)
         for fact in dead:
             fact.state, fact.is_dead, fact.deliveries, fact.is_cancelled = "queued", False, 0, False
+            fact.because = None
 
     @rule(seconds=st.sampled_from([1, 2, LEASE, 40]))
     def let_time_pass(self, seconds: float) -> None:
