@@ -1,4 +1,4 @@
-"""A bar on the terminal for sends that take long enough to look at."""
+"""A bar on the terminal for sends and waits that take long enough to look at."""
 
 import operator
 import sys
@@ -14,27 +14,41 @@ PATIENCE = 1.0
 
 
 class Meter:
-    """Counts what was sent. Shows a bar on stderr after a second if that is a terminal.
+    """Counts what was sent, or has ended. Shows a bar on stderr after a second if that is a terminal.
 
     `shown`: True always shows it, False never does. `total` is None where nobody knows it.
     """
 
-    def __init__(self, what: str, total: int | None, shown: bool | None = None) -> None:
-        self._what = what
+    def __init__(self, what: str, total: int | None, shown: bool | None = None, doing: str = "sending") -> None:
+        self._what = f"{doing} {what}"
         self._total = total
         self._may_show = sys.stderr.isatty() if shown is None else shown
         self._show_at = time.monotonic() + (0.0 if shown else PATIENCE)
         self._done = 0
+        self._state = ""
         self._bar: Progress | None = None
         self._row: TaskID | None = None
 
     def advance(self, count: int) -> None:
-        """So many more are durable."""
+        """So many more are durable, or have ended."""
         self._done += count
+        self._tell("")
         if self._bar is None and self._may_show and time.monotonic() >= self._show_at:
             self._show()
         if self._bar is not None and self._row is not None:
             self._bar.update(self._row, completed=self._done)
+
+    def waits(self, why: str) -> None:
+        """Nothing more is sent for now; shown until more is."""
+        if self._bar is None and self._may_show:
+            self._show()
+        self._tell(f" ({why})")
+
+    def _tell(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            if self._bar is not None and self._row is not None:
+                self._bar.update(self._row, description=f"sending {self._what}{state}")
 
     def _show(self) -> None:
         from rich import progress
@@ -48,7 +62,7 @@ class Meter:
             progress.TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._row = self._bar.add_task(f"sending {self._what}", total=self._total)
+        self._row = self._bar.add_task(self._what, total=self._total)
         self._bar.start()
 
     def __enter__(self) -> Self:

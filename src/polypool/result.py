@@ -2,16 +2,22 @@
 
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from polypool.core.ask import Await, Cancel, Read
+from polypool.cancelling import cancel
+from polypool.core.ask import Await, Read
 from polypool.core.error import ResultUnknown, WaitInsideTask
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.running import running
 from polypool.ending import error_of
+from polypool.lineage import Relative, children_of, parent_of
 from polypool.outlet import Conversation, Outlet
+from polypool.reading import read_value
 from polypool.watching import PATIENCE, Ended, TaskEvent, next_events
+
+if TYPE_CHECKING:
+    from polypool.group import GroupResult
 
 V = TypeVar("V")
 
@@ -54,20 +60,41 @@ class AsyncResult(Generic[V]):
         TimeoutError after `timeout` seconds; the task goes on. Inside a running task only what has ended already can
         be had this way (WaitInsideTask); an async task may `await result`.
         """
-        return self._open(self._outlet.hold(self._ask_ending(timeout, may_wait=running.get() is None)))
+        return self._outlet.hold(self._ask_value(timeout, may_wait=running.get() is None))
 
     async def aget(self, timeout: float | None = None) -> V:
-        return self._open(await self._outlet.ahold(self._ask_ending(timeout)))
+        return await self._outlet.ahold(self._ask_value(timeout))
 
     def __await__(self) -> Generator[Any, None, V]:
         return self.aget().__await__()
 
     def cancel(self) -> bool:
-        """End it early, also while it runs. False: it had ended before, or is unknown."""
-        return self._outlet.hold(self._ask_cancel())
+        """End it early, also while it runs. False: it had ended before, or is unknown.
+
+        Of a workflow all that has not ended is ended: steps that wait, that run, and what they were replaced by.
+        Callbacks are not run.
+        """
+        return self._outlet.hold(cancel(self.id))
 
     async def acancel(self) -> bool:
-        return await self._outlet.ahold(self._ask_cancel())
+        return await self._outlet.ahold(cancel(self.id))
+
+    @property
+    def parent(self) -> "AsyncResult[Any] | GroupResult[Any] | None":
+        """In a workflow: the step or the group that it waited for. None of the first one, and outside of workflows."""
+        return self._handle(self._outlet.hold(parent_of(self.id)))
+
+    async def aparent(self) -> "AsyncResult[Any] | GroupResult[Any] | None":
+        return self._handle(await self._outlet.ahold(parent_of(self.id)))
+
+    @property
+    def children(self) -> "list[AsyncResult[Any] | GroupResult[Any]]":
+        """In a workflow: what waits for its result, its callbacks, of a group its members (a GroupResult), and the end
+        of the workflow that its run returned."""
+        return [self._handle(one) for one in self._outlet.hold(children_of(self.id))]
+
+    async def achildren(self) -> "list[AsyncResult[Any] | GroupResult[Any]]":
+        return [self._handle(one) for one in await self._outlet.ahold(children_of(self.id))]
 
     def events(self, after: str | None = None) -> Iterator[TaskEvent]:
         """What it tells, as it comes: Started, Progress, Emitted, and Ended last.
@@ -89,6 +116,19 @@ class AsyncResult(Generic[V]):
                     return
                 after = event.id
 
+    @overload
+    def _handle(self, relative: Relative) -> "AsyncResult[Any] | GroupResult[Any]": ...
+    @overload
+    def _handle(self, relative: None) -> None: ...
+    def _handle(self, relative: Relative | None) -> "AsyncResult[Any] | GroupResult[Any] | None":
+        if relative is None:
+            return None
+        if not relative.is_group:
+            return AsyncResult(relative.id, self._outlet)
+        from polypool.group import GroupResult
+
+        return GroupResult(relative.id, relative.count, self._outlet)
+
     def _ask_status(self) -> Conversation[Status]:
         if self._record is None:
             (record,) = yield Read([self.id])
@@ -99,29 +139,19 @@ class AsyncResult(Generic[V]):
             self._record = record
         return self._record.state
 
-    def _ask_cancel(self) -> Conversation[bool]:
-        (was_cancelled,) = yield Cancel([self.id])
-        return bool(was_cancelled)
-
-    def _ask_ending(self, timeout: float | None, may_wait: bool = True) -> Conversation[Record]:
+    def _ask_value(self, timeout: float | None, may_wait: bool = True) -> Conversation[V]:
         if self._record is None:
             if may_wait:
                 self._record = yield from wait_for_ending(self.id, timeout)
             else:
                 self._record = yield from ending_now(self.id)
-        return self._record
+        value: V = yield from opened(self._record, self._outlet)
+        return value
 
     def _has_ended(self, status: Status) -> bool:
         if status == "unknown":
             raise unknown(self.id)
         return status.is_final
-
-    def _open(self, record: Record) -> V:
-        error = error_of(record)
-        if error is not None:
-            raise error
-        value: V = self._outlet.read_value(record.task, record.value)
-        return value
 
     def __repr__(self) -> str:
         return f"<AsyncResult {self.id}>"
@@ -131,6 +161,14 @@ class AsyncResult(Generic[V]):
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+
+def opened(record: Record, outlet: Outlet) -> Conversation[Any]:
+    """What a task that has ended returned, or how it ended raised."""
+    error = error_of(record)
+    if error is not None:
+        raise error
+    return (yield from read_value(record, outlet))
 
 
 def wait_for_ending(id: str, timeout: float | None) -> Conversation[Record]:
@@ -185,6 +223,7 @@ def unknown(id: str) -> ResultUnknown:
 def _not_yet(record: Record, timeout: float | None) -> str:
     hint = {
         State.QUEUED: "no worker has taken it; `polypool status` shows which run and which queues they serve",
-        State.SCHEDULED: "it waits for its time: a countdown, an eta or a retry",
+        State.SCHEDULED: "it waits for its time (a countdown, an eta or a retry) or, in a workflow, for the steps "
+        f"before it: `polypool workflow show {record.id}` tells",
     }.get(record.state, "its worker is at it; result.cancel() would end it")
     return f"{record.task} {record.id} is still {record.state} after {timeout:g} s: {hint}"

@@ -12,7 +12,7 @@ from polypool import AsyncResult, GroupResult, Polypool, ResultUnknown, TaskFail
 from polypool.core.codec import encode
 from polypool.core.outcome import Done
 from polypool.core.running import running
-from polypool.group import WINDOW
+from polypool.members import WINDOW
 from tests.unit.by_hand import EngineByHand
 
 

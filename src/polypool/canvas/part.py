@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from polypool.canvas.compile import callbacks, elements
@@ -14,7 +15,8 @@ _LONGEST_WAY = 64
 """Ends that are cut off an id in search of the workflow that it belongs to."""
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """A task, chain, group or chord of a workflow, and the id of the step in which it ends."""
 
     id: str
@@ -32,7 +34,19 @@ class Part(NamedTuple):
     @property
     def count(self) -> int | None:
         """Of a group: how many members; None where the plan does not know."""
-        return len(self.shape.members) if isinstance(self.shape, Group) else getattr(self.shape, "count", None)
+        if isinstance(self.shape, Group):
+            return len(self.shape.members)
+        return self.shape.count if isinstance(self.shape, Bulk) else None
+
+    @property
+    def name(self) -> str | None:
+        """By which those beside it wait for it."""
+        return None if isinstance(self.shape, Bulk) else self.shape.name
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The names of those beside it that it waits for."""
+        return () if isinstance(self.shape, Bulk) else self.shape.after
 
     @property
     def whole(self) -> str:
@@ -43,9 +57,7 @@ class Part(NamedTuple):
         """Of a chain or chord: one after the other."""
         shapes = elements(self.shape) if isinstance(self.shape, Chain | Chord) else ()
         last = len(shapes) - 1
-        return [
-            Part(self.id if index == last else f"{self.id}.{index}", shape) for index, shape in enumerate(shapes)
-        ]
+        return [Part(self.id if index == last else f"{self.id}.{index}", shape) for index, shape in enumerate(shapes)]
 
     def member(self, index: int) -> "Part":
         """Of a group. IndexError."""
@@ -58,8 +70,17 @@ class Part(NamedTuple):
         """Of a group; `count` where the plan does not know."""
         return map(self.member, range((self.count or 0) if count is None else count))
 
+    def bulks(self) -> Iterator["Part"]:
+        """The groups in it that were read lazily."""
+        if isinstance(self.shape, Bulk):
+            yield self
+        for inner in (*self.elements(), *(self.members() if isinstance(self.shape, Group) else ())):
+            yield from inner.bulks()
+
     def callbacks(self) -> list[tuple[When, "Part"]]:
-        return [(when, Part(f"{self.id}!{number}", shape)) for number, (when, shape) in enumerate(callbacks(self.shape))]
+        return [
+            (when, Part(f"{self.id}!{number}", shape)) for number, (when, shape) in enumerate(callbacks(self.shape))
+        ]
 
 
 class Way(NamedTuple):
