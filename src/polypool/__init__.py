@@ -33,6 +33,7 @@ from polypool.core.lifecycle import State
 from polypool.current import current
 from polypool.group import GroupResult
 from polypool.result import AsyncResult
+from polypool.signature import Signature, chain, chord, group
 from polypool.task import Task
 from polypool.watching import Emitted, Ended, Progress, Started
 
@@ -59,6 +60,7 @@ __all__ = [
     "ResultUnknown",
     "RetryRequested",
     "SendError",
+    "Signature",
     "SoftTimeout",
     "Started",
     "State",
@@ -72,5 +74,8 @@ __all__ = [
     "TraitMissing",
     "UnknownOption",
     "WaitInsideTask",
+    "chain",
+    "chord",
     "current",
+    "group",
 ]

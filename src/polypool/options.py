@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
@@ -11,6 +11,7 @@ import msgspec
 from polypool.core.error import ConfigurationError, UnknownOption
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import DEFAULT_QUEUE, HIGHEST_PRIORITY, LOWEST_PRIORITY, Policy
+from polypool.core.running import Sendable
 from polypool.core.settings import AUTO, POOL_KINDS
 
 Seconds = float | timedelta
@@ -60,8 +61,25 @@ class MapOptions(TypedDict, total=False):
     result_ttl: Seconds
 
 
+Callbacks = Sendable | Iterable[Sendable]
+"""A signature, or several."""
+
+
 class SendOptions(MapOptions, total=False):
-    """Options of one send, over those of its task."""
+    """Options of one send, over those of its task. `link` and `link_error` are Celery's words for `on_success` and
+    `on_failure`: signatures that are sent once it has succeeded, with its result, or failed, with a `FailedStep`."""
+
+    on_success: Callbacks
+    on_failure: Callbacks
+    link: Callbacks
+    link_error: Callbacks
+
+
+class ComposeOptions(SendOptions, total=False):
+    """Options of a signature. In a group, others wait for it by its `name`, and it for those named in `after`."""
+
+    name: str
+    after: str | Iterable[str]
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -140,6 +158,22 @@ def terms_of(spec: TaskSpec, given: Mapping[str, Any]) -> Terms:
     )
 
 
+def check_send_options(where: str, given: Mapping[str, Any]) -> None:
+    """What `terms_of` would refuse, before there is a task to send."""
+    _refuse_unknown(where, given, _COMPOSING)
+    if given.get("countdown") is not None and given.get("eta") is not None:
+        raise ConfigurationError(f"{where}: countdown and eta both say when; give one of them")
+    _check_moments(where, given)
+    _checked(where, {name: value for name, value in given.items() if name not in _MOMENTS})
+
+
+def split_callbacks(given: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Take the callbacks out of these options: those for success, and those for failure."""
+    on_success = [one for name in ("on_success", "link") for one in _several(given.pop(name, None))]
+    on_failure = [one for name in ("on_failure", "link_error") for one in _several(given.pop(name, None))]
+    return on_success, on_failure
+
+
 def check_pool(where: str, pool: object) -> str:
     """A pool's name; ConfigurationError with those there are."""
     if pool not in (*POOL_KINDS, AUTO):
@@ -175,6 +209,20 @@ def _check_limits(where: str, policy: Policy) -> None:
 
 def _names_timeout(covered: type[BaseException]) -> bool:
     return covered.__module__ == "polypool.core.error" and covered.__name__ == "TimeLimitExceeded"
+
+
+def _check_moments(where: str, given: Mapping[str, Any]) -> None:
+    _wait(where, given.get("countdown"))
+    if (eta := given.get("eta")) is not None:
+        _unix(where, "eta", eta)
+    if not isinstance(expires := given.get("expires"), datetime):
+        _limit(where, "expires", expires)
+
+
+def _several(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    return [callbacks] if isinstance(callbacks, Sendable) or not isinstance(callbacks, Iterable) else list(callbacks)
 
 
 def _policy_part(checked: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,6 +315,8 @@ def _pool(where: str, name: str, value: Any) -> str:
     return check_pool(where, value)
 
 
+CALLBACKS = frozenset({"on_success", "on_failure", "link", "link_error"})
+_COMPOSING = {**MapOptions.__annotations__, **SendOptions.__annotations__, **ComposeOptions.__annotations__}
 _MOMENTS = ("countdown", "eta", "expires")
 _CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
     "name": _word,
