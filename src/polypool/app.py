@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mappin
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from polypool.blocking import ClientLine
-from polypool.bulk import asend_all, one_by_one, send_all
+from polypool.bulk import apart, asend_all, one_by_one, send_all
 from polypool.core.ask import Read
 from polypool.core.error import ConfigurationError, TraitMissing
 from polypool.core.inside import Inside
@@ -19,7 +19,7 @@ from polypool.core.port import Engine, Lifespan, Line, Middleware
 from polypool.core.settings import usual_backend, without_password
 from polypool.group import GroupResult
 from polypool.naming import is_same_place, task_name
-from polypool.options import Defaults, MapOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
+from polypool.options import Defaults, ManyOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
 from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
 from polypool.result import AsyncResult
@@ -107,30 +107,28 @@ class Polypool:
             return self._declare(function, options)
         return lambda function: self._declare(function, options)
 
-    def send_many(
-        self, calls: Iterable[Call[R]], *, progress: bool | None = None, **options: Unpack[MapOptions]
-    ) -> GroupResult[R]:
+    def send_many(self, calls: Iterable[Call[R]], **options: Unpack[ManyOptions]) -> GroupResult[R]:
         """Send calls of any tasks as one group: (task, args) or (task, args, kwargs) each.
 
-        Read lazily and sent in batches; `progress` and options as in `Task.map`.
+        Read lazily and sent in batches; `progress`, `max_pending` and options as in `Task.map`.
         """
+        progress, most, each = apart(options)
         base = options.get("task_id") or self.outlet.new_id()
-        messages = (_message(call, index, base, options) for index, call in enumerate(calls))
-        count = send_all(self.outlet.line, messages, meter_of(f"to {self.name}", calls, progress))
+        messages = (_message(call, index, base, each) for index, call in enumerate(calls))
+        meter = meter_of(f"to {self.name}", calls, progress)
+        count = send_all(self.outlet.line, messages, meter, max_pending=most)
         return GroupResult(base, count, self.outlet)
 
     async def asend_many(
-        self,
-        calls: Iterable[Call[R]] | AsyncIterable[Call[R]],
-        *,
-        progress: bool | None = None,
-        **options: Unpack[MapOptions],
+        self, calls: Iterable[Call[R]] | AsyncIterable[Call[R]], **options: Unpack[ManyOptions]
     ) -> GroupResult[R]:
         """As `send_many`; `calls` may be an async iterable too."""
+        progress, most, each = apart(options)
         base = options.get("task_id") or self.outlet.new_id()
         index = itertools.count()
-        messages = (_message(call, next(index), base, options) async for call in one_by_one(calls))
-        count = await asend_all(self.outlet.line, messages, meter_of(f"to {self.name}", calls, progress))
+        messages = (_message(call, next(index), base, each) async for call in one_by_one(calls))
+        meter = meter_of(f"to {self.name}", calls, progress)
+        count = await asend_all(self.outlet.line, messages, meter, max_pending=most)
         return GroupResult(base, count, self.outlet)
 
     def result(self, id: str) -> AsyncResult[Any]:

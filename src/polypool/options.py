@@ -65,6 +65,14 @@ Callbacks = Sendable | Iterable[Sendable]
 """A signature, or several."""
 
 
+class ManyOptions(MapOptions, total=False):
+    """Options of `map` and its kin: those of each task, and how they are sent. `max_pending`: never more than so many
+    that have not ended."""
+
+    progress: bool | None
+    max_pending: int | None
+
+
 class SendOptions(MapOptions, total=False):
     """Options of one send, over those of its task. `link` and `link_error` are Celery's words for `on_success` and
     `on_failure`: signatures that are sent once it has succeeded, with its result, or failed, with a `FailedStep`."""

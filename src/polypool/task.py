@@ -2,20 +2,22 @@
 
 import functools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
 
 from polypool.arguments import Parameters
-from polypool.bulk import asend_all, one_by_one, send_all
-from polypool.core.error import SendError
+from polypool.bulk import apart, asend_all, one_by_one, send_all
+from polypool.chunking import Chunks, asend_chunks, send_chunks
+from polypool.core.error import ConfigurationError, SendError
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
 from polypool.core.running import running
 from polypool.group import GroupResult
 from polypool.inside import TaskInside
-from polypool.options import MapOptions, SendOptions, Terms, standing_terms, terms_of
+from polypool.options import CALLBACKS, ComposeOptions, ManyOptions, SendOptions, Terms, standing_terms, terms_of
 from polypool.outlet import Outlet, asend, send
-from polypool.progress_bar import meter_of
+from polypool.progress_bar import Meter, meter_of
 from polypool.result import AsyncResult
+from polypool.signature import Signature
 
 P = ParamSpec("P")
 C = TypeVar("C")
@@ -48,7 +50,7 @@ class Task(Generic[P, C, V]):
         self.is_async = spec.is_async
         self.autoretry_for = autoretry_for
         self.bind = bind
-        self._outlet = outlet
+        self.outlet = outlet
         self._standing = standing_terms(spec)
 
     @functools.cached_property
@@ -67,57 +69,112 @@ class Task(Generic[P, C, V]):
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
         return await self._asent(self.message_of(args, kwargs))
 
+    def s(self, *args: Any, **kwargs: Any) -> Signature[V]:
+        """It with these arguments, not sent yet: to be composed with others, to be given options, to be sent. What
+        comes from a step before it goes in front of them."""
+        return Signature(self, args, kwargs)
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[V]:
+        """As `s`, but immutable: it takes nothing from the steps before it."""
+        return Signature(self, args, kwargs, immutable=True)
+
+    def signature(
+        self,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        immutable: bool = False,
+        **options: Unpack[ComposeOptions],
+    ) -> Signature[V]:
+        """As `s` or `si`, with options: `task.signature((1,), queue="slow")` is `task.s(1).set(queue="slow")`."""
+        made: Signature[V] = Signature(self, _positional(self.name, args), kwargs or {}, immutable)
+        return made.set(**options)
+
     def apply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
     ) -> AsyncResult[V]:
         """Send it with options that hold for this once: countdown or eta, expires, queue, priority, task_id,
-        max_retries, timeout, soft_timeout, result_ttl.
+        max_retries, timeout, soft_timeout, result_ttl; and with callbacks, on_success (or link) and on_failure (or
+        link_error): signatures that are sent when it has ended, with its result or a `FailedStep` as first argument.
 
         DuplicateTask for a `task_id` that was sent before: so sending again after a doubtful failure is safe.
         """
+        if CALLBACKS & options.keys():
+            return self.signature(args, kwargs).apply_async(**options)
         return self._sent(self.message_with(args, kwargs, options))
 
     async def aapply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
     ) -> AsyncResult[V]:
+        if CALLBACKS & options.keys():
+            return await self.signature(args, kwargs).aapply_async(**options)
         return await self._asent(self.message_with(args, kwargs, options))
 
-    def map(
-        self, items: Iterable[Any], *, progress: bool | None = None, **options: Unpack[MapOptions]
-    ) -> GroupResult[V]:
+    def map(self, items: Iterable[Any], **options: Unpack[ManyOptions]) -> GroupResult[V]:
         """Send it once for each item, as its only argument.
 
         Items are read lazily and sent in batches, so there may be millions. A bar shows on a terminal when that takes
         longer than a second; `progress` True or False says otherwise. Options hold for each task. With a `task_id`
         of your own, doing it again sends only what was not sent before.
+
+        With `max_pending` there are never more than so many of these tasks that have not ended: the call waits for
+        workers, and returns once the last is sent. Without a worker that is for ever; Ctrl-C says how far it came.
         """
-        return self._send_each(((item,) for item in items), items, progress, options)
+        return self._send_each(((item,) for item in items), items, options)
 
-    async def amap(
-        self,
-        items: Iterable[Any] | AsyncIterable[Any],
-        *,
-        progress: bool | None = None,
-        **options: Unpack[MapOptions],
-    ) -> GroupResult[V]:
+    async def amap(self, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[ManyOptions]) -> GroupResult[V]:
         """As `map`; `items` may be an async iterable too."""
-        return await self._asend_each(((item,) async for item in one_by_one(items)), items, progress, options)
+        tuples = ((item,) async for item in one_by_one(items))
+        return await self._asend_each(tuples, items, options)
 
-    def starmap(
-        self, tuples: Iterable[Arguments], *, progress: bool | None = None, **options: Unpack[MapOptions]
-    ) -> GroupResult[V]:
+    def starmap(self, tuples: Iterable[Arguments], **options: Unpack[ManyOptions]) -> GroupResult[V]:
         """Send it once for each tuple, with the tuple's values as its arguments. Otherwise as `map`."""
-        return self._send_each(tuples, tuples, progress, options)
+        return self._send_each(tuples, tuples, options)
 
     async def astarmap(
-        self,
-        tuples: Iterable[Arguments] | AsyncIterable[Arguments],
-        *,
-        progress: bool | None = None,
-        **options: Unpack[MapOptions],
+        self, tuples: Iterable[Arguments] | AsyncIterable[Arguments], **options: Unpack[ManyOptions]
     ) -> GroupResult[V]:
         """As `starmap`; `tuples` may be an async iterable too."""
-        return await self._asend_each(one_by_one(tuples), tuples, progress, options)
+        return await self._asend_each(one_by_one(tuples), tuples, options)
+
+    def chunks(
+        self, items: Iterable[Any], n: int | None = None, **options: Unpack[ManyOptions]
+    ) -> GroupResult[list[V]]:
+        """Send it once for every `n` items: a worker runs it for one after the other and returns the list of results.
+
+        For work so small that a message each would cost more. `itertools.chain.from_iterable(group)` has the single
+        results, in order. One that fails fails its chunk. Options hold for each chunk, a `timeout` too.
+
+        Without `n` the size is found while it goes: chunks of about half a second, from the time that the first ones
+        took, smaller ones towards the end of a collection whose length is known. The call then stays about five
+        seconds of work ahead of the workers; where none runs it goes on with 30 items a chunk. Otherwise as `map`.
+        """
+        base, chunks, meter, most = self._chunks(items, n, False, options)
+        return GroupResult(base, send_chunks(self.outlet.line, chunks, meter, most), self.outlet)
+
+    async def achunks(
+        self, items: Iterable[Any] | AsyncIterable[Any], n: int | None = None, **options: Unpack[ManyOptions]
+    ) -> GroupResult[list[V]]:
+        """As `chunks`; `items` may be an async iterable too."""
+        base, chunks, meter, most = self._chunks(items, n, False, options)
+        return GroupResult(base, await asend_chunks(self.outlet.line, chunks, meter, most), self.outlet)
+
+    def starchunks(
+        self, tuples: Iterable[Arguments], n: int | None = None, **options: Unpack[ManyOptions]
+    ) -> GroupResult[list[V]]:
+        """As `chunks`, with each tuple's values as the arguments: to `chunks` what `starmap` is to `map`."""
+        base, chunks, meter, most = self._chunks(tuples, n, True, options)
+        return GroupResult(base, send_chunks(self.outlet.line, chunks, meter, most), self.outlet)
+
+    async def astarchunks(
+        self,
+        tuples: Iterable[Arguments] | AsyncIterable[Arguments],
+        n: int | None = None,
+        **options: Unpack[ManyOptions],
+    ) -> GroupResult[list[V]]:
+        """As `starchunks`; `tuples` may be an async iterable too."""
+        base, chunks, meter, most = self._chunks(tuples, n, True, options)
+        return GroupResult(base, await asend_chunks(self.outlet.line, chunks, meter, most), self.outlet)
 
     def using(self, connection: Any) -> TaskInside[P, V]:
         """This task, sent over a database connection of your own: inside the transaction that is open there.
@@ -126,11 +183,20 @@ class Task(Generic[P, C, V]):
         when it is rolled back. For psycopg, asyncpg, sqlite3, aiosqlite, SQLAlchemy and Django, to the database that
         is the app's broker: docs/transactions.md. TraitMissing, ConfigurationError.
         """
-        return TaskInside(self, self._outlet, connection)
+        return TaskInside(self, self.outlet, connection)
 
     def message(self, args: Arguments, kwargs: Mapping[str, Any], terms: Terms, id: str | None = None) -> Message:
         """What is sent for one call; `id` None makes one."""
-        outlet, sender = self._outlet, running.get()
+        return self._addressed(self.arguments.encode(args, kwargs), terms, id)
+
+    def chunk(self, index: int, args: bytes, base: str, terms: Terms | None, each: Literal["item", "tuple"]) -> Message:
+        """What is sent for a group's member that is a chunk; `args` are encoded. None takes the task's own terms."""
+        return self._addressed(args, terms or self._standing, f"{base}-{index}", each)
+
+    def _addressed(
+        self, args: bytes, terms: Terms, id: str | None, each: Literal["item", "tuple"] | None = None
+    ) -> Message:
+        outlet, sender = self.outlet, running.get()
         now = outlet.now()
         due = terms.due if terms.due_in is None else now + terms.due_in
         expires = terms.expires if terms.expires_in is None else now + terms.expires_in
@@ -141,7 +207,7 @@ class Task(Generic[P, C, V]):
         return Message(
             id=outlet.new_id() if id is None else id,
             task=self.name,
-            args=self.arguments.encode(args, kwargs),
+            args=args,
             queue=terms.queue,
             pool=terms.pool,
             priority=terms.priority,
@@ -151,6 +217,7 @@ class Task(Generic[P, C, V]):
             policy=terms.policy,
             parent=parent,
             root=root,
+            each=each,
         )
 
     def message_of(self, args: Arguments, kwargs: Mapping[str, Any]) -> Message:
@@ -161,10 +228,9 @@ class Task(Generic[P, C, V]):
         self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
     ) -> Message:
         """What is sent for one call with options of its own."""
-        if isinstance(args, str | bytes | Mapping):
-            raise TypeError(f"{self.name}: args={args!r} must be a tuple of arguments, as in apply_async(({args!r},))")
+        positional = _positional(self.name, args)
         terms = terms_of(self.spec, options)
-        return self.message(tuple(args), kwargs or {}, terms, options.get("task_id"))
+        return self.message(positional, kwargs or {}, terms, options.get("task_id"))
 
     def messages(self, tuples: Iterable[Arguments], options: Mapping[str, Any]) -> tuple[str, Iterator[Message]]:
         """A group's id, and what is sent for its members, made when read."""
@@ -188,16 +254,16 @@ class Task(Generic[P, C, V]):
             raise
 
     def _sent(self, message: Message) -> AsyncResult[V]:
-        send(self._outlet.line, message)
-        return AsyncResult(message.id, self._outlet)
+        send(self.outlet.line, message)
+        return AsyncResult(message.id, self.outlet)
 
     async def _asent(self, message: Message) -> AsyncResult[V]:
-        await asend(self._outlet.line, message)
-        return AsyncResult(message.id, self._outlet)
+        await asend(self.outlet.line, message)
+        return AsyncResult(message.id, self.outlet)
 
     def _group_terms(self, options: Mapping[str, Any]) -> tuple[str, Terms]:
         terms = terms_of(self.spec, options) if options else self._standing
-        return options.get("task_id") or self._outlet.new_id(), terms
+        return options.get("task_id") or self.outlet.new_id(), terms
 
     async def _amessages(self, tuples: AsyncIterable[Arguments], base: str, terms: Terms) -> AsyncIterator[Message]:
         index = 0
@@ -205,23 +271,44 @@ class Task(Generic[P, C, V]):
             yield self.numbered(index, args, {}, base, terms)
             index += 1
 
-    def _send_each(
-        self, tuples: Iterable[Arguments], items: object, progress: bool | None, options: Mapping[str, Any]
-    ) -> GroupResult[V]:
+    def _send_each(self, tuples: Iterable[Arguments], items: object, options: Mapping[str, Any]) -> GroupResult[V]:
+        progress, most, options = apart(options)
         base, messages = self.messages(tuples, options)
-        count = send_all(self._outlet.line, messages, meter_of(self.name, items, progress))
-        return GroupResult(base, count, self._outlet)
+        meter = meter_of(self.name, items, progress)
+        return GroupResult(base, send_all(self.outlet.line, messages, meter, max_pending=most), self.outlet)
 
     async def _asend_each(
-        self,
-        tuples: AsyncIterable[Arguments],
-        items: object,
-        progress: bool | None,
-        options: Mapping[str, Any],
+        self, tuples: AsyncIterable[Arguments], items: object, options: Mapping[str, Any]
     ) -> GroupResult[V]:
+        progress, most, options = apart(options)
         base, messages = self.amessages(tuples, options)
-        count = await asend_all(self._outlet.line, messages, meter_of(self.name, items, progress))
-        return GroupResult(base, count, self._outlet)
+        meter = meter_of(self.name, items, progress)
+        count = await asend_all(self.outlet.line, messages, meter, max_pending=most)
+        return GroupResult(base, count, self.outlet)
+
+    def _chunks(
+        self, items: Iterable[Any] | AsyncIterable[Any], size: int | None, spreads: bool, options: Mapping[str, Any]
+    ) -> tuple[str, Chunks, Meter, int | None]:
+        progress, most, options = apart(options)
+        if size is None and options.get("task_id") is not None:
+            raise ConfigurationError(
+                f"{self.name}: task_id= makes sending again safe, and chunks whose size is found while they are sent "
+                "would be cut otherwise the second time; give their size, as in chunks(items, 100, task_id=…)"
+            )
+        base, terms = self._group_terms(options)
+        each: Literal["item", "tuple"] = "tuple" if spreads else "item"
+
+        def message_of(index: int, args: bytes) -> Message:
+            return self.chunk(index, args, base, terms, each)
+
+        chunks = Chunks(self.name, self.arguments, items, size, spreads, message_of)
+        return base, chunks, meter_of(self.name, items, progress), most
 
     def __repr__(self) -> str:
         return f"<Task {self.name}, {self.spec.pool}>"
+
+
+def _positional(task: str, args: Iterable[Any]) -> Arguments:
+    if isinstance(args, str | bytes | Mapping):
+        raise TypeError(f"{task}: args={args!r} must be a tuple of arguments, as in apply_async(({args!r},))")
+    return tuple(args)
