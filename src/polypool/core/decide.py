@@ -81,7 +81,10 @@ def signals(message: Message, state: State, failure: Failure | None) -> tuple[Si
     if message.flow is None or not message.flow.then:
         return ()
     if state is State.SUCCEEDED:
-        return tuple(one for next in message.flow.then for one in _after_success(next))
+        told: list[Signal] = []
+        for next in message.flow.then:
+            told += _after_success(next)
+        return tuple(told)
     failure = failure or Failure(type_name("TaskCancelled"), "cancelled")
     if failure.origin is None:
         failure = msgspec.structs.replace(failure, origin=Origin(message.id, message.task))
@@ -92,7 +95,11 @@ def signals(message: Message, state: State, failure: Failure | None) -> tuple[Si
 def _after_success(next: Next) -> list[Signal]:
     if next.when == "failure":
         return [Signal(id, "drop") for id in next.ids()]
-    return [Signal(id, "mark", next.place) for id in next.ids() if next.place != NO_PLACE]
+    if next.place == NO_PLACE:
+        return []
+    if next.count is None:  # each member of a group: as fast as can be
+        return [Signal(next.id, "mark", next.place)]
+    return [Signal(id, "mark", next.place) for id in next.ids()]
 
 
 def _after_other_end(next: Next, state: State, cause: bytes) -> list[Signal]:
