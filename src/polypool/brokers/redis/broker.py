@@ -12,6 +12,7 @@ from polypool.brokers.redis.bell import Bell
 from polypool.brokers.redis.gather import Gather, Item, all_but
 from polypool.brokers.redis.link import Link
 from polypool.brokers.redis.membership import beat_words
+from polypool.brokers.redis.put import put_together
 from polypool.brokers.redis.record import Words, delivery, lane_name
 from polypool.brokers.stored import encoded
 from polypool.core.error import EngineUnreachable
@@ -63,8 +64,7 @@ class RedisBroker:
     async def put(self, messages: Sequence[Message]) -> list[bool]:
         if not messages:
             return []
-        pairs = list(zip(messages, encoded(messages, self.traits), strict=True))
-        return await self._puts.add(pairs)
+        return await put_together(self._puts, list(zip(messages, encoded(messages, self.traits), strict=True)))
 
     @property
     def client(self) -> str:

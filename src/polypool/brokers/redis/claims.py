@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from polypool.brokers.redis.broker import RedisBroker
 from polypool.brokers.redis.gather import Gather, all_but
 from polypool.brokers.redis.link import Link
+from polypool.brokers.redis.put import put_together
 from polypool.brokers.redis.record import delivery, header, lane_name
 from polypool.brokers.stored import encoded
 from polypool.core.message import Delivery, Lane, Message
@@ -29,7 +30,7 @@ class RedisClaims:
         if confirm_within not in self._enrolls:
             self._enrolls[confirm_within] = self._broker.gather(lambda pairs: self._enroll(pairs, confirm_within))
         pairs = list(zip(messages, encoded(messages, self._broker.traits), strict=True))
-        return await self._enrolls[confirm_within].add(pairs)
+        return await put_together(self._enrolls[confirm_within], pairs)
 
     async def _enroll(self, pairs: Sequence[tuple[Message, bytes]], confirm_within: float) -> list[bool]:
         words = self._broker.words()
