@@ -8,6 +8,7 @@ from typing import Any, overload
 from polypool.app import Polypool
 from polypool.brokers.memory import MemoryEngine
 from polypool.core.ask import Ask, Await, Follow, Put
+from polypool.core.codec import decode_any
 from polypool.core.event import Page
 from polypool.core.message import Message
 from polypool.core.port import Engine
@@ -51,7 +52,7 @@ class Sent:
 
 def sent_of(message: Message, tasks: Mapping[str, Task[..., Any, Any]]) -> Sent:
     """Read a message back, its arguments typed as the task will get them."""
-    args, kwargs = tasks[message.task].arguments.decode(message.args)
+    args, kwargs = _arguments(message, tasks)
     policy = message.policy
     return Sent(
         task=message.task,
@@ -72,15 +73,25 @@ def sent_of(message: Message, tasks: Mapping[str, Task[..., Any, Any]]) -> Sent:
     )
 
 
+def _arguments(message: Message, tasks: Mapping[str, Task[..., Any, Any]]) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Of a step that gets more of them from the steps before it, and of a chunk: those it has, as plain values."""
+    if message.each is not None or (message.flow is not None and message.flow.inputs):
+        args, kwargs = decode_any(message.args)
+        return args, kwargs
+    return tasks[message.task].arguments.decode(message.args)
+
+
 class Captured(Sequence[Sent]):
-    """All that was sent, in order; one entry a task."""
+    """All that was sent, in order; one entry a task. Of a workflow, the steps that only gather results are left out."""
 
     def __init__(self, tasks: Mapping[str, Task[..., Any, Any]]) -> None:
         self._tasks = tasks
         self._sent: list[Sent] = []
 
     def add(self, messages: Sequence[Message]) -> None:
-        self._sent.extend(sent_of(message, self._tasks) for message in messages)
+        self._sent.extend(
+            sent_of(message, self._tasks) for message in messages if message.flow is None or not message.flow.gathers
+        )
 
     def of(self, task: Task[..., Any, Any] | str) -> list[Sent]:
         """Those of one task."""
