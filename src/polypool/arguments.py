@@ -4,6 +4,7 @@ The body is MessagePack `[positional, keyword]`. Each value is decoded by its pa
 dataclass, a Struct, a datetime or an Enum was when sent it is again in the worker.
 """
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -11,18 +12,21 @@ from typing import Any, Literal
 
 import msgspec
 
-from polypool.annotation import Decode, decoder_of, hints_of, item_decoder, signature_of, type_of
+from polypool.annotation import Decode, decoder_of, hints_of, item_decoder, signature_of
 from polypool.core.codec import decode_any, encode
 from polypool.core.error import ArgumentError, MessageTooLarge, NotEncodable
 from polypool.core.message import LARGEST_BYTES
+from polypool.items import Items
+from polypool.values import Values
 
 _Body = tuple[list[msgspec.Raw], dict[str, msgspec.Raw]]
 _split = msgspec.msgpack.Decoder(_Body).decode
-_split_each = msgspec.msgpack.Decoder(tuple[tuple[list[msgspec.Raw]], dict[str, msgspec.Raw]]).decode
-_split_one = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_split_list = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_COMING: Any = Values.__new__(Values)
+"""Stands for an argument that is still to come."""
 
 
 class Parameters:
@@ -49,20 +53,31 @@ class Parameters:
         self._is_plain = all(decode is decode_any for decode in decoders.values())
         self._returned = decoder_of(hints.get("return", Any))
 
-    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
-        """The body of a message. ArgumentError or NotEncodable names the parameter, MessageTooLarge the limit."""
-        self._check_names(args, kwargs)
+    def encode(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: int = 0, names: Sequence[str] = ()
+    ) -> bytes:
+        """The body of a message. ArgumentError or NotEncodable names the parameter, MessageTooLarge the limit.
+
+        A step of a workflow gets `given` more arguments, in front of these, and those of these `names`, from the steps
+        before it.
+        """
+        if given or names:
+            self._check_names((*[_COMING] * given, *args), {**kwargs, **dict.fromkeys(names, _COMING)})
+        else:
+            self._check_names(args, kwargs)
         try:
             body = encode((args, kwargs))
         except _UNENCODABLE as error:
-            raise self._not_encodable(args, kwargs, error) from None
+            raise self._not_encodable((*[None] * given, *args), kwargs, error) from None
         if len(body) > LARGEST_BYTES:
             raise MessageTooLarge(
                 f"{self._task}: these arguments are {len(body):,} bytes and a message may have {LARGEST_BYTES:,} "
                 "(16 MiB), nothing was sent; store the data elsewhere and send where it is"
             )
         if not self._is_plain:
-            self._typed(body)  # what the worker will do; here its error still meets the one who can mend it
+            positional, keyword = _split(body)
+            # What the worker will do; here its error still meets the one who can mend it.
+            self._typed([*[_COMING] * given, *positional] if given else positional, keyword)
         return body
 
     def encode_each(self, items: list[Any], spreads: bool = False) -> bytes:
@@ -83,13 +98,12 @@ class Parameters:
                 f"{LARGEST_BYTES:,} (16 MiB); send smaller chunks, or store the data elsewhere and send where it is"
             )
         if not self._is_plain:
-            for raw in _split_each(body)[0][0]:
-                self._typed_positional(_split_one(raw) if spreads else [raw])
+            self.decode_items(body, (), "tuple" if spreads else "item")
         return body
 
     def decode(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
         """Typed by annotation. ArgumentError when what an older or newer sender sent does not fit."""
-        args, kwargs = self._typed(body)
+        args, kwargs = self._typed(*self._split(body))
         self._check_names(args, kwargs)
         return args, kwargs
 
@@ -98,13 +112,19 @@ class Parameters:
     ) -> tuple[list[Any], dict[str, Any]]:
         """The same of a step that takes other steps' results: in front of its own arguments and by name, each as
         MessagePack or as the Values that it is."""
-        args, kwargs = self._typed(body, before, named)
+        positional, keyword = self._split(body)
+        args, kwargs = self._typed([*before, *positional], {**keyword, **named})
         self._check_names(args, kwargs)
         return args, kwargs
 
     def decode_items(self, body: bytes, before: Sequence[bytes], each: Literal["item", "tuple"]) -> Sequence[Any]:
-        """The items of a chunk, each as the arguments of a run of its own: the parameter's value, or all in a tuple."""
-        return self._chunk.items(self._the_list(body, before), each)
+        """The items of a chunk: the only argument of a run each, or (`tuple`) a sequence of all of them. The list is
+        the body's one argument, or comes `before`. ArgumentError, its note saying which item."""
+        positional, keyword = self._split(body)
+        arguments = [*before, *positional]
+        if len(arguments) != 1 or keyword:
+            raise ArgumentError(f"{self._task}: a chunk has one argument, the list of its items; it got {arguments}")
+        return self._items.typed(arguments[0], each == "tuple")
 
     def item_decoder(self, place: int | str) -> Decode | None:
         """How each of a great many values for this parameter is decoded, where they may come as Values; None where
@@ -116,9 +136,13 @@ class Parameters:
         return item_decoder(self._hints.get(name, Any))
 
     @functools.cached_property
-    def _chunk(self) -> "Chunk":
-        types = [type_of(self._hints.get(name, Any)) for name, _ in self._positional]
-        return Chunk(types, self._typed_item)
+    def _items(self) -> Items:
+        return Items(lambda count: self._lengthened(count)[:count], self._typed_item)
+
+    def _typed_item(self, raw: Any, spreads: bool) -> Any:
+        args, _ = self._typed(_split_list(raw) if spreads else [raw], {})
+        self._check_names(args, {})
+        return args if spreads else args[0]
 
     def decode_result(self, value: bytes) -> Any:
         """What the function returned, typed by its return annotation.
@@ -131,32 +155,29 @@ class Parameters:
         except (msgspec.ValidationError, ValueError):
             return decode_any(value)
 
-    def _typed(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
+    def _split(self, body: bytes) -> _Body:
         try:
-            positional, keyword = _split(body)
+            split: _Body = _split(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ArgumentError(f"{self._task}: its arguments cannot be read: {error}") from None
-        args = self._typed_positional(positional)
-        name = ""
-        try:
-            kwargs = {}
-            for name, raw in keyword.items():
-                kwargs[name] = self._by_name.get(name, self._other)(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ArgumentError(f"{self._task}: {_explained(name, str(error))}") from None
-        return args, kwargs
+        return split
 
-    def _typed_positional(self, positional: list[msgspec.Raw]) -> list[Any]:
+    def _typed(self, positional: Sequence[Any], keyword: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """MessagePack by annotation; Values as they are."""
         parameters = self._positional
         if len(positional) > len(parameters):
             parameters = self._lengthened(len(positional))
-        name, args = "", []
+        name = ""
         try:
+            args = []
             for raw, (name, decode) in zip(positional, parameters, strict=False):  # noqa: B007 - read when one fails
-                args.append(decode(raw))
+                args.append(raw if type(raw) is Values else decode(raw))
+            kwargs = {}
+            for name, raw in keyword.items():
+                kwargs[name] = raw if type(raw) is Values else self._by_name.get(name, self._other)(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ArgumentError(f"{self._task}: {_explained(name, str(error))}") from None
-        return args
+        return args, kwargs
 
     def _lengthened(self, count: int) -> list[tuple[str, Decode]]:
         surplus = self._rest or ("argument", decode_any)

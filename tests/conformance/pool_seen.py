@@ -28,13 +28,14 @@ _tokens = itertools.count(1)
 
 
 class Seen:
-    """Satisfies `core.port.PoolWatcher`."""
+    """Satisfies `core.pool_port.PoolWatcher`."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.events: dict[str, list[Event]] = {}
         self.blocks: list[tuple[str, str, float, str]] = []
         self.asks: list[Any] = []
+        self.given_up: list[Any] = []
         self.answer: Callable[[Any], Any] = lambda ask: [True] * len(ask.messages)
 
     def ended(self, delivery: Delivery, outcome: Outcome) -> None:
@@ -44,12 +45,13 @@ class Seen:
     def emitted(self, id: str, events: Sequence[Event]) -> None:
         self.events.setdefault(id, []).extend(events)
 
-    def asked(self, ask: Any, reply: Callable[[Any, Exception | None], None]) -> None:
+    def asked(self, ask: Any, reply: Callable[[Any, Exception | None], None]) -> Callable[[], object]:
         self.asks.append(ask)
         try:
             reply(self.answer(ask), None)
         except Exception as error:
             reply(None, error)
+        return lambda: self.given_up.append(ask)
 
     def blocked(self, task: str, id: str, seconds: float, stack: str) -> None:
         self.blocks.append((task, id, seconds, stack))

@@ -25,6 +25,7 @@ PolypoolError
 ├── RetryRequested                raised inside a task by `raise current.retry()`
 ├── NoCurrentTask                 `current` used where no task runs
 ├── WaitInsideTask                a blocking wait for a result inside a running task
+├── InputMissing                  a step's argument, another step's result, cannot be had
 └── AsyncioInGreenlet             asyncio started inside a gevent or eventlet task
 """
 
@@ -147,6 +148,10 @@ class NoCurrentTask(PolypoolError, RuntimeError):
 
 class WaitInsideTask(PolypoolError, RuntimeError):
     """A running task waited, blocking, for another one: it would hold its slot while that one may need it."""
+
+
+class InputMissing(PolypoolError, LookupError):
+    """A step of a workflow could not get the result of a step before it: it is no longer kept, or there is none."""
 
 
 class AsyncioInGreenlet(PolypoolError, RuntimeError):

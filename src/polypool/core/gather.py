@@ -1,6 +1,6 @@
 """Values by reference: how a result that is made of other steps' results is stored, and read."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import msgspec
@@ -61,7 +61,7 @@ def read_value(ref: Ref) -> Reading:
                 values += yield from read_values(ref.ids(start, start + WINDOW))
             return joined(values)
         case Listed(refs):
-            return joined((yield from _read_each(refs)))
+            return joined((yield from read_listed(refs)))
 
 
 def read_values(ids: list[str]) -> Generator[Ask, Any, list[bytes]]:
@@ -87,8 +87,8 @@ def joined(values: list[bytes]) -> bytes:
     return encode([msgspec.Raw(value) for value in values])
 
 
-def _read_each(refs: tuple[Ref, ...]) -> Generator[Ask, Any, list[bytes]]:
-    """Single steps, which most are, with one ask for many."""
+def read_listed(refs: Sequence[Ref]) -> Generator[Ask, Any, list[bytes]]:
+    """The whole value of each; single steps, which most are, with one ask for many. Unread."""
     singles = [ref.id for ref in refs if isinstance(ref, One)]
     values: dict[str, bytes] = {}
     for start in range(0, len(singles), WINDOW):

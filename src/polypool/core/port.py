@@ -3,16 +3,15 @@
     Engine    Broker + Results + Bus + Ledger + Inspector, opened from one URL (brokers/)
     Backend   an Engine with Claims: it can stand behind one that only carries messages
     Line      one process's way to the engine (blocking.py in a client, pools/uplink.py in a child)
-    Pool      calls run in child processes, seen from the supervisor (pools/pool.py)
-    Executor  calls share one child process (pools/executors/)
     Application  the user's app, seen from the child that loaded it
 
-All times are Unix times or spans in seconds. Every batch is answered in its own order.
+The pools' stand in `core/pool_port.py`. All times are Unix times or spans in seconds. Every batch is answered in its
+own order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -22,7 +21,7 @@ from polypool.core.ledger import Ledger
 from polypool.core.manifest import Manifest
 from polypool.core.measure import Tally
 from polypool.core.message import LARGEST_BYTES, Delivery, Lane, Message
-from polypool.core.outcome import Outcome, Replaced, Settlement
+from polypool.core.outcome import Replaced, Settlement
 from polypool.core.report import Action, Heartbeat, LaneCount, Orders, Search, TaskView, WorkerView
 
 
@@ -204,6 +203,20 @@ class Arguments(Protocol):
     def decode(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
         """Typed by annotation. ArgumentError when an older or newer sender's arguments do not fit."""
 
+    def decode_with(
+        self, body: bytes, before: Sequence[Any], named: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The same of a step that takes other steps' results: in front of its own arguments and by name, each as
+        MessagePack or as the `Values` that it is."""
+
+    def decode_items(self, body: bytes, before: Sequence[bytes], each: Literal["item", "tuple"]) -> Sequence[Any]:
+        """The items of a chunk: the only argument of a run each, or (`tuple`) a sequence of all of them. ArgumentError,
+        its note saying which item."""
+
+    def item_decoder(self, place: int | str) -> Callable[[bytes], Any] | None:
+        """How each of a great many values for this parameter is decoded, where they may come as `Values`; None where
+        the whole list is wanted. By its number among the positional ones, or its name."""
+
 
 class Runnable(Protocol):
     """A task, as far as a child needs it."""
@@ -245,56 +258,3 @@ class Application(Protocol):
     def replacement(self, value: Any, message: Message) -> Replaced | None:
         """The workflow that a run of this message returned, as what is to be sent instead of its ending; None where the
         value is an ordinary one. SendError, ConfigurationError."""
-
-
-class PoolWatcher(Protocol):
-    """What a pool tells the worker. Called on the supervisor's loop; must return at once."""
-
-    def ended(self, delivery: Delivery, outcome: Outcome) -> None:
-        """A call is over, in whatever way. Exactly once for each delivery given to `run`."""
-
-    def emitted(self, id: str, events: Sequence[Event]) -> None: ...
-    def asked(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> None: ...
-
-    def blocked(self, task: str, id: str, seconds: float, stack: str) -> None:
-        """An event loop has not turned for so long; `stack` shows where."""
-
-
-class Pool(Protocol):
-    """Calls run in child processes of one kind."""
-
-    @property
-    def kind(self) -> str: ...
-
-    def free(self) -> int:
-        """How many more calls it can take now: free slots, and a little ahead for tasks measured to be short."""
-
-    def run(self, deliveries: Sequence[Delivery]) -> None:
-        """Begin calls; each ends with `PoolWatcher.ended`."""
-
-    def cancel(self, id: str) -> None:
-        """End a call early: its outcome is Cancelled, or how it ended meanwhile."""
-
-    async def stop(self, grace: float) -> None:
-        """Let running calls end for `grace` seconds; give the rest back as Deferred, ended children and all."""
-
-
-class Executor(Protocol):
-    """Runs calls that share one child process. `serve` owns the main thread; the rest comes from the reading thread."""
-
-    @property
-    def has_loop(self) -> bool:
-        """Whether all calls share a loop that one of them can block."""
-
-    def serve(self) -> None:
-        """Run calls until `stop`, then end what is held and return."""
-
-    def run(self, calls: Sequence[Any]) -> None: ...
-
-    def interrupt(self, call: Any, error: BaseException, is_cancel: bool) -> None:
-        """Raise something inside a call that has begun; nothing if it has ended meanwhile."""
-
-    def turn(self, when_turned: Callable[[], None]) -> None:
-        """Have the loop call back at its next turn. For those that have one."""
-
-    def stop(self) -> None: ...

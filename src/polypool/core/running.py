@@ -3,6 +3,7 @@
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from polypool.core.error import WaitInsideTask
 from polypool.core.message import Message
 
 
@@ -31,3 +32,13 @@ class Sendable:
 
 
 running: ContextVar[Running | None] = ContextVar("polypool_running", default=None)
+
+
+def wait_refused(id: str, state: str) -> WaitInsideTask:
+    """The error for a wait that would hold the slot which the task waited for may need."""
+    return WaitInsideTask(
+        f"task {id} is {state}, and waiting for it inside a running task could wait for ever: this task holds the slot "
+        "which that one may need. Return what is to come next instead, as in `return chain(first.s(x), second.s())`: "
+        "it takes this task's place and its result becomes this task's. Or make this task `async def` with "
+        'pool="asyncio" and `await result`: there a task that waits holds no slot'
+    )

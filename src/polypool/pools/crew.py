@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from polypool.core.error import ConfigurationError, MissingExtra
 from polypool.core.manifest import Manifest
-from polypool.core.port import PoolWatcher
+from polypool.core.pool_port import PoolWatcher
 from polypool.core.settings import PoolSpec
 from polypool.pools.pool import ChildPool, Limits
 from polypool.pools.template import Template

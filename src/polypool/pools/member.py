@@ -6,25 +6,29 @@ import enum
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
+from polypool.core.ask import Ask, Await, Follow
 from polypool.core.ask import Reply as Answered
 from polypool.core.codec import encode
 from polypool.core.message import Delivery
 from polypool.core.outcome import Deferred, Lost, Outcome
-from polypool.core.port import PoolWatcher
+from polypool.core.pool_port import PoolWatcher
 from polypool.pools.child_link import ChildLink
 from polypool.pools.page import DUMP, Page
 from polypool.pools.template import Kin, Template, kill
 from polypool.pools.wire import (
+    Aside,
     Asked,
     Begin,
     Blocked,
     Cancel,
     Emitted,
     Finished,
+    GivenUp,
     Heavy,
     Leave,
     Ready,
@@ -65,6 +69,9 @@ class Home(Protocol):
     def heard(self, member: "Member") -> None:
         """All of what it said at once has been passed on."""
 
+    def has_room(self, member: "Member") -> None:
+        """A call steps aside."""
+
     def heavy(self, member: "Member", memory: int) -> None: ...
     def gone(self, member: "Member", reason: str) -> None: ...
 
@@ -77,6 +84,10 @@ class Member:
         self.size = size
         self.stage = Stage.STARTING
         self.held: dict[int, Delivery] = {}
+        self._aside: set[int] = set()
+        """Of those, the calls that wait for other tasks and hold no slot meanwhile."""
+        self._asking: dict[int, Callable[[], object]] = {}
+        """How to give up what its calls wait for."""
         self.begun_count = 0
         self.is_recalling = False
         self.last_news = time.monotonic()
@@ -99,13 +110,18 @@ class Member:
     @property
     def free(self) -> int:
         """Slots without a call; negative by what it holds ahead."""
-        return self.size.concurrency - len(self.held)
+        return self.size.concurrency - self.busy
+
+    @property
+    def busy(self) -> int:
+        """Calls that hold a slot or stand ahead of one."""
+        return len(self.held) - len(self._aside)
 
     @property
     def running(self) -> int:
-        """Calls under way."""
+        """Calls under way, without those that wait for other tasks."""
         begun = self._page.begun if self.held else 0
-        return sum(number <= begun for number in self.held)
+        return sum(number <= begun for number in self.held) - len(self._aside)
 
     def begin(self, delivery: Delivery) -> int:
         """Give it a call; its number in this child."""
@@ -166,10 +182,14 @@ class Member:
         for item in items:
             if type(item) is Finished:
                 delivery = self.held.pop(item.number, None)
+                if self._aside:
+                    self._aside.discard(item.number)
                 if delivery is not None:
                     self._home.finished(self, delivery, item.outcome)
             elif type(item) is Emitted:
                 self._watcher.emitted(item.id, (item.event,))
+            elif type(item) is Asked:
+                self._ask(item.number, item.ask)
             else:
                 self._hear_other(item)
         self.last_news = time.monotonic()
@@ -177,8 +197,10 @@ class Member:
 
     def _hear_other(self, item: Up) -> None:
         match item:
-            case Asked(number, ask):
-                self._watcher.asked(ask, lambda value, error: self._reply(number, value, error))
+            case GivenUp(number):
+                self._give_up(number)
+            case Aside(number, is_waiting):
+                self._stand_aside(number, is_waiting)
             case Recalled(numbers):
                 self.is_recalling = False
                 back = [self.held.pop(number) for number in numbers if number in self.held]
@@ -200,7 +222,25 @@ class Member:
             case _:
                 log.error("a %s child said something unexpected: %r", self.size.kind, item)
 
+    def _ask(self, number: int, ask: Ask) -> None:
+        give_up = self._watcher.asked(ask, lambda value, error: self._reply(number, value, error))
+        if isinstance(ask, Await | Follow):  # anything else is done, whoever still waits for it
+            self._asking[number] = give_up
+
+    def _give_up(self, number: int) -> None:
+        give_up = self._asking.pop(number, None)
+        if give_up is not None:
+            give_up()
+
+    def _stand_aside(self, number: int, is_waiting: bool) -> None:
+        if not is_waiting:
+            self._aside.discard(number)
+        elif number in self.held:
+            self._aside.add(number)
+            self._home.has_room(self)
+
     def _reply(self, number: int, value: Answered | None, error: Exception | None) -> None:
+        self._asking.pop(number, None)
         if error is not None:
             self._link.send(Reply(number, b"", (type(error).__name__, str(error))))
         else:
@@ -236,6 +276,10 @@ class Member:
         self.stage = Stage.GONE
         begun = self._page.begun
         self._page.close()
+        asking, self._asking = self._asking, {}
+        for give_up in asking.values():
+            give_up()
+        self._aside.clear()
         held, self.held = self.held, {}
         for number, delivery in held.items():
             if number in self._verdicts:

@@ -9,7 +9,7 @@ import msgspec
 
 from polypool.core.message import Delivery
 from polypool.core.outcome import Cancelled, Deferred, Outcome, TimedOut, Usage
-from polypool.core.port import PoolWatcher
+from polypool.core.pool_port import PoolWatcher
 from polypool.core.report import PoolReport
 from polypool.core.settings import PoolSpec
 from polypool.pools.deadlines import Deadline, Deadlines
@@ -37,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class ChildPool:
-    """Satisfies `core.port.Pool`. All methods are called on the supervisor's loop."""
+    """Satisfies `core.pool_port.Pool`. All methods are called on the supervisor's loop."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class ChildPool:
         concurrency = self._spec.concurrency
         room = concurrency + self._pace.allowance(concurrency)
         ready = self._staff.ready
-        free = sum(max(0, room - len(member.held)) for member in ready) - len(self._waiting) - len(self._quarantine)
+        free = sum(max(0, room - member.busy) for member in ready) - len(self._waiting) - len(self._quarantine)
         ahead_by_half = (room - concurrency) * len(ready) // 2
         if free <= ahead_by_half and all(member.free <= 0 for member in ready):
             return 0  # every slot is busy, with work at hand: ask for several at once, a little later
@@ -164,6 +164,11 @@ class ChildPool:
     def heard(self, member: Member) -> None:
         if self._waiting:
             self._dispatch()
+
+    def has_room(self, member: Member) -> None:
+        self._dispatch()
+        if self._on_free is not None:
+            self._on_free()
 
     def heavy(self, member: Member, memory: int) -> None:
         if member.stage is Stage.READY:

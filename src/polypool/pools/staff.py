@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from polypool.core.error import ConfigurationError
-from polypool.core.port import PoolWatcher
+from polypool.core.pool_port import PoolWatcher
 from polypool.pools.member import Home, Member, Size, Stage
 from polypool.pools.template import Template
 

@@ -93,6 +93,19 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked"):
     ask: Ask
 
 
+class GivenUp(msgspec.Struct, frozen=True, array_like=True, tag="given_up"):
+    """Child to supervisor: nobody waits for the answer to this ask any more."""
+
+    number: int
+
+
+class Aside(msgspec.Struct, frozen=True, array_like=True, tag="aside"):
+    """Child to supervisor: this call waits for others and holds no slot meanwhile, or no longer."""
+
+    number: int
+    is_waiting: bool
+
+
 class Blocked(msgspec.Struct, frozen=True, array_like=True, tag="blocked"):
     """Child to supervisor: the loop has not turned for so many seconds. Number 0: no call known."""
 
@@ -152,7 +165,7 @@ class Exited(msgspec.Struct, frozen=True, array_like=True, tag="exited"):
 
 
 Down = Begin | Recall | Cancel | Reply | Leave
-Up = Ready | Unfit | Finished | Recalled | Emitted | Asked | Blocked | Heavy
+Up = Ready | Unfit | Finished | Recalled | Emitted | Asked | GivenUp | Aside | Blocked | Heavy
 FromTemplate = Loaded | LoadFailed | Born | Stillborn | Exited
 
 _encoder = msgspec.msgpack.Encoder()

@@ -18,7 +18,7 @@ from polypool.pools.child.call import Call
 from polypool.pools.child.invoke import Invoker
 from polypool.pools.child.meter import ThreadClock
 from polypool.pools.wire import Emitted
-from polypool.testing.stepping import answered_at_once, at_once
+from polypool.testing.stepping import Done, answered_at_once, at_once
 
 T = TypeVar("T")
 
@@ -34,10 +34,10 @@ class Runner:
     """A memory engine, and what a worker does with it."""
 
     def __init__(self, app: Polypool, clock: Callable[[], float]) -> None:
-        self.invoker = Invoker(app, ThreadClock())
         self._app = app
         self._clock = clock
         self._engine = MemoryEngine(clock)
+        self.invoker = Invoker(app, ThreadClock(), self)
         self._lanes: dict[Lane, None] = {}
         self._numbers = itertools.count(1)
         at_once(self._engine.beat(Heartbeat(WORKER, "here", 0, clock(), lease=1e15)))
@@ -45,6 +45,10 @@ class Runner:
     def put(self, messages: Sequence[Message]) -> list[bool]:
         self._lanes.update((message.lane, None) for message in messages)
         return list(at_once(self._engine.put(messages)))
+
+    def ask(self, ask: Ask) -> Done:
+        """The port `Line`, for what a run itself reads."""
+        return Done(self.answer(ask))
 
     def answer(self, ask: Ask) -> Any:
         return answered_at_once(self._engine, ask)

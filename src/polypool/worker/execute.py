@@ -13,7 +13,8 @@ from polypool.core.decide import decide, refuse
 from polypool.core.event import Event
 from polypool.core.message import Delivery
 from polypool.core.outcome import Deferred, Lost, Outcome, Settlement
-from polypool.core.port import Engine, Pool
+from polypool.core.pool_port import Pool
+from polypool.core.port import Engine
 from polypool.worker.book import Book
 from polypool.worker.settle import Settler
 
@@ -79,10 +80,11 @@ class Execution:
     def emitted(self, id: str, events: Sequence[Event]) -> None:
         self._settler.add_events(id, events)
 
-    def asked(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> None:
+    def asked(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> Callable[[], object]:
         asking = asyncio.ensure_future(self._answer(ask, reply))
         self._asking.add(asking)
         asking.add_done_callback(self._asking.discard)
+        return asking.cancel
 
     def blocked(self, task: str, id: str, seconds: float, stack: str) -> None:
         kind = next((pool.kind for delivery, pool in self._held.values() if delivery.id == id), "")

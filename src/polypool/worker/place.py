@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from polypool.core.manifest import Manifest, TaskSpec
 from polypool.core.message import Delivery
-from polypool.core.port import Pool
+from polypool.core.pool_port import Pool
 from polypool.core.settings import AUTO
 from polypool.observe.placement import place
 from polypool.worker.book import Book

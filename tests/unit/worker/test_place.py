@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from polypool.core.manifest import Manifest, TaskSpec
 from polypool.core.message import Delivery
 from polypool.core.outcome import Done, Usage
-from polypool.core.port import Pool as PoolPort
+from polypool.core.pool_port import Pool as PoolPort
 from polypool.worker.book import Book
 from polypool.worker.place import LOOK_EVERY, Placement
 from tests.unit.worker.stand import Pool, delivery

@@ -10,7 +10,8 @@ from polypool.core.event import Event, Kind
 from polypool.core.message import LARGEST_BYTES, Message
 from polypool.core.port import Runnable
 from polypool.pools.child.outbox import Outbox
-from polypool.pools.wire import Emitted
+from polypool.pools.child.waiting import Slots
+from polypool.pools.wire import Aside, Emitted
 
 
 class Call:
@@ -24,13 +25,16 @@ class Call:
         "handle",
         "is_cancelled",
         "is_open",
+        "is_plain",
         "keeps",
         "message",
         "number",
         "pending",
         "run",
         "runnable",
+        "slots",
         "state",
+        "waits",
         "was_interrupted",
     )
 
@@ -55,6 +59,12 @@ class Call:
         self.was_interrupted = False
         self.keeps: Any = None
         """What must live as long as the call does."""
+        self.is_plain = message.each is None and message.flow is None
+        """Whether its function is simply called with the message's own arguments."""
+        self.slots: Slots | None = None
+        """Where it may step aside while it waits for other tasks; None where it cannot."""
+        self.waits = 0
+        """For how many endings, or sets of them, it waits at once."""
         self._outbox = outbox
         self._numbers: count[int] | None = None
 
@@ -74,6 +84,10 @@ class Call:
         error, self.pending = self.pending, None
         if error is not None:
             raise error
+
+    def tell_aside(self, is_waiting: bool) -> None:
+        """Let the supervisor know whether it holds a slot."""
+        self._outbox.put(Aside(self.number, is_waiting))
 
     def _tell(self, kind: Kind, data: Any) -> None:
         try:

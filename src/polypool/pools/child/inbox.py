@@ -11,7 +11,8 @@ from typing import Any
 from polypool.core.codec import decode_message
 from polypool.core.error import SoftTimeout
 from polypool.core.outcome import Cancelled, Dead, Outcome
-from polypool.core.port import Executor, Runnable
+from polypool.core.pool_port import Executor
+from polypool.core.port import Runnable
 from polypool.pools.child.backlog import Backlog
 from polypool.pools.child.call import Call
 from polypool.pools.child.outbox import Outbox

@@ -6,24 +6,35 @@ import time
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
+import msgspec
+
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, MessageTooLarge, NotEncodable, RetryRequested, SoftTimeout
 from polypool.core.message import LARGEST_BYTES
-from polypool.core.outcome import Cancelled, Done, Failed, Failure, Outcome, Retry, Usage
-from polypool.core.port import Application
-from polypool.core.running import running
+from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Failure, Outcome, Replaced, Retry, Usage
+from polypool.core.port import Application, Line
+from polypool.core.running import Sendable, running
 from polypool.pools.child.call import Call
+from polypool.pools.child.each import culprit, run_each, run_each_async
 from polypool.pools.child.failure import failure
+from polypool.pools.child.inputs import NOTHING, Decoded, Unreached, atake, decoded, inputs_of, take
 from polypool.pools.child.meter import Clock, Sampling, Steps
+
+REACHED_AGAIN = 1.0
+"""Seconds after which a step is tried again that could not read what it takes, because the engine was away."""
 
 
 class Invoker:
     """Runs calls of one app in one child. `state` is what its lifespan yielded."""
 
-    def __init__(self, app: Application, clock: Clock) -> None:
+    def __init__(self, app: Application, clock: Clock, line: Line, gives_way: bool = False) -> None:
+        """`line` reads what steps of workflows take; `gives_way`: plain functions share their thread with others."""
         self.state: Any = None
         self.context = contextvars.copy_context()
         """What every call's context is a copy of: as the lifespan left it."""
+        self._app = app
+        self._line = line
+        self._gives_way = gives_way
         self._middleware = tuple(app.middleware)
         self._clock = clock
         self._sampling = Sampling()
@@ -43,13 +54,13 @@ class Invoker:
         started_at, begun = time.time(), time.perf_counter()
         metered, error = self._clock.begin(call.message.task), None
         try:
-            body = _encode_result(self._call_plain(call), call)
+            done = self._done(self._call_plain(call), call)
         except BaseException as raised:
             error = raised
         wall = time.perf_counter() - begun
         cpu = self._clock.end(call.message.task, metered, wall)
         usage = Usage(started_at, wall, cpu)
-        return Done(body, usage) if error is None else judge(call, error, usage)
+        return _ended(done, usage) if error is None else judge(call, error, usage)
 
     def _call_plain(self, call: Call) -> Any:
         runnable = call.runnable
@@ -58,15 +69,31 @@ class Invoker:
                 f"{runnable.name} is `async def`; it runs in the pools asyncio, solo and prefork, "
                 f"not in {call.message.pool}: change its `pool=`"
             )
-        args, kwargs = runnable.arguments.decode(call.message.args)
+        args, kwargs = runnable.arguments.decode(call.message.args) if call.is_plain else self._of_step(call)
         if runnable.bind:
             args.insert(0, runnable)
         if not self._middleware:
-            return _open(call, args, kwargs)
+            return self._open(call, args, kwargs)
         with ExitStack() as stack:
             for wrap in self._middleware:
                 stack.enter_context(_plain(wrap, wrap(call)))
-            return _open(call, args, kwargs)
+            return self._open(call, args, kwargs)
+
+    def _of_step(self, call: Call) -> Decoded:
+        """The arguments of a step, some of which other steps returned, or of a chunk."""
+        wanted = inputs_of(call)
+        return decoded(call, take(wanted, call.runnable.arguments, self._line) if wanted else NOTHING)
+
+    def _open(self, call: Call, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call the function; while it runs, exceptions may be raised in it from outside."""
+        call.is_open = True
+        try:
+            call.raise_pending()
+            if call.message.each is not None:
+                return run_each(call, args[-1], self._gives_way)
+            return call.runnable.function(*args, **kwargs)
+        finally:
+            call.is_open = False
 
     async def run_async(self, call: Call) -> Outcome:
         """Run a function of either colour on this loop. The task that runs this has the call's context."""
@@ -80,28 +107,36 @@ class Invoker:
             if is_metered or call.message.policy.soft_timeout is not None:
                 steps = Steps(self._call_async(call), lambda thrown: _instead(call, thrown))
                 value = await steps
-            elif self._middleware:
+            elif self._middleware or not call.is_plain:
                 value = await self._call_async(call)
             else:  # the same, one coroutine fewer
                 value = self._begun(call)
                 if call.runnable.is_async:
                     value = await value
-            body = _encode_result(value, call)
+            done = self._done(value, call)
         except BaseException as raised:
             error = raised
         wall = time.perf_counter() - begun
         if is_metered:
             self._sampling.measured(call.message.task, wall)
         usage = Usage(started_at, wall, steps.cpu if steps is not None else None)
-        return Done(body, usage) if error is None else judge(call, error, usage)
+        return _ended(done, usage) if error is None else judge(call, error, usage)
 
     def _begun(self, call: Call) -> Any:
         """What calling the function returns: for an async def a coroutine, still to be awaited."""
-        args, kwargs = self._arguments(call)
+        args, kwargs = call.runnable.arguments.decode(call.message.args)
+        if call.runnable.bind:
+            args.insert(0, call.runnable)
+        call.raise_pending()
         return call.runnable.function(*args, **kwargs)
 
-    def _arguments(self, call: Call) -> tuple[list[Any], dict[str, Any]]:
-        args, kwargs = call.runnable.arguments.decode(call.message.args)
+    async def _arguments(self, call: Call) -> Decoded:
+        if call.is_plain:
+            args, kwargs = call.runnable.arguments.decode(call.message.args)
+        else:
+            wanted = inputs_of(call)
+            taken = await atake(wanted, call.runnable.arguments, self._line) if wanted else NOTHING
+            args, kwargs = decoded(call, taken)
         if call.runnable.bind:
             args.insert(0, call.runnable)
         call.raise_pending()
@@ -109,7 +144,7 @@ class Invoker:
 
     async def _call_async(self, call: Call) -> Any:
         runnable = call.runnable
-        args, kwargs = self._arguments(call)
+        args, kwargs = await self._arguments(call)
         async with AsyncExitStack() as stack:
             for wrap in self._middleware:
                 context = wrap(call)
@@ -117,8 +152,24 @@ class Invoker:
                     await stack.enter_async_context(context)
                 else:
                     stack.enter_context(_plain(wrap, context))
+            if call.message.each is not None:
+                return await run_each_async(call, args[-1])
             value = runnable.function(*args, **kwargs)
             return await value if runnable.is_async else value
+
+    def _done(self, value: Any, call: Call) -> bytes | Replaced:
+        """What a run returned, encoded, or the workflow that takes its place."""
+        if isinstance(value, Sendable):
+            replaced = self._app.replacement(value, call.message)
+            if replaced is not None:
+                return replaced
+        return _encode_result(value, call)
+
+
+def _ended(done: bytes | Replaced, usage: Usage) -> Outcome:
+    if isinstance(done, Replaced):
+        return msgspec.structs.replace(done, usage=usage)
+    return Done(done, usage)
 
 
 def interrupt_task(call: Call, error: BaseException, is_cancel: bool) -> None:
@@ -132,16 +183,6 @@ def interrupt_task(call: Call, error: BaseException, is_cancel: bool) -> None:
         else:
             call.pending = error
         task.cancel()
-
-
-def _open(call: Call, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Call the function; while it runs, exceptions may be raised in it from outside."""
-    call.is_open = True
-    try:
-        call.raise_pending()
-        return call.runnable.function(*args, **kwargs)
-    finally:
-        call.is_open = False
 
 
 def _instead(call: Call, thrown: BaseException) -> BaseException:
@@ -169,6 +210,8 @@ def _encode_result(value: Any, call: Call) -> bytes:
     try:
         body = encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        if call.message.each is not None and (told := culprit(value, encode)):
+            raise NotEncodable(f"{call.message.task}: {told}") from None
         raise NotEncodable(
             f"{call.message.task} returned a value with no MessagePack form ({type(value).__qualname__}): {error}; "
             "return plain values, dataclasses or msgspec Structs"
@@ -183,6 +226,8 @@ def _encode_result(value: Any, call: Call) -> bytes:
 
 def judge(call: Call, error: BaseException, usage: Usage | None = None) -> Outcome:
     """How a run ended that raised."""
+    if isinstance(error, Unreached):
+        return Deferred(time.time() + REACHED_AGAIN)
     if call.is_cancelled and isinstance(error, asyncio.CancelledError):
         return Cancelled(usage=usage)
     if isinstance(error, SoftTimeout) and not error.args:

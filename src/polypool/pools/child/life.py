@@ -15,7 +15,8 @@ import msgspec
 
 from polypool import native
 from polypool.core.error import ConfigurationError
-from polypool.core.port import Application, Executor
+from polypool.core.pool_port import Executor
+from polypool.core.port import Application
 from polypool.pools.child import logs, parent
 from polypool.pools.child.backlog import Backlog
 from polypool.pools.child.failure import trimmed
@@ -69,7 +70,7 @@ def _serve(right: Birthright, end: Any, page: Page, outbox: Outbox, app: Applica
     logs.install()
     uplink = Uplink(outbox)
     app.use(uplink)
-    invoker = Invoker(app, _clock(right.kind))
+    invoker = Invoker(app, _clock(right.kind), uplink, gives_way=right.kind in GREENLETS)
     runner = None if right.kind in GREENLETS else asyncio.Runner(loop_factory=_loop_factory())
     if runner is None:
         from polypool.pools.child.greenlet_rules import refuse_asyncio

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from polypool.core.port import Executor
+from polypool.core.pool_port import Executor
 from polypool.pools.child.call import Call
 from polypool.pools.child.invoke import Invoker
 from polypool.pools.child.outbox import Outbox

@@ -14,7 +14,7 @@ from polypool.pools.child.invoke import Invoker
 
 
 class EventletExecutor:
-    """Satisfies `core.port.Executor`. The reading thread wakes the hub by a byte in a pipe."""
+    """Satisfies `core.pool_port.Executor`. The reading thread wakes the hub by a byte in a pipe."""
 
     has_loop = True
 

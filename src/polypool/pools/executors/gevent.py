@@ -13,7 +13,7 @@ from polypool.pools.child.invoke import Invoker
 
 
 class GeventExecutor:
-    """Satisfies `core.port.Executor`. The reading thread wakes the hub through an `async_` watcher."""
+    """Satisfies `core.pool_port.Executor`. The reading thread wakes the hub through an `async_` watcher."""
 
     has_loop = True
 

@@ -13,7 +13,7 @@ Finish = Callable[[Call, Outcome], None]
 
 
 class LoopExecutor:
-    """Satisfies `core.port.Executor`."""
+    """Satisfies `core.pool_port.Executor`."""
 
     has_loop = True
 
@@ -24,6 +24,8 @@ class LoopExecutor:
         self._finish = finish
         self._loop = runner.get_loop()
         self._running = 0
+        self._aside = 0
+        """Of those, how many wait for other tasks."""
         self._is_leaving = False
 
     def serve(self) -> None:
@@ -48,12 +50,33 @@ class LoopExecutor:
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._leave)
 
+    # `waiting.Slots`, called on the loop.
+
+    def leave(self, call: Call) -> None:
+        if call.keeps is None:
+            return  # it has ended; a task that it left behind waits
+        call.waits += 1
+        if call.waits == 1:
+            self._aside += 1
+            call.tell_aside(True)
+            if len(self._backlog):
+                self._start()
+
+    def come_back(self, call: Call) -> None:
+        if call.keeps is None:
+            return
+        call.waits -= 1
+        if call.waits == 0:
+            self._aside -= 1
+            call.tell_aside(False)
+
     def _start(self) -> None:
-        while self._running < self._concurrency:
+        while self._running - self._aside < self._concurrency:
             call = self._backlog.begin()
             if call is None:
                 return
             self._running += 1
+            call.slots = self
             context = self._invoker.context_of(call)
             # Kept alive by the call, which the inbox holds: a loop itself forgets tasks that wait.
             task: asyncio.Task[Any] = asyncio.Task(self._perform(call), loop=self._loop, context=context)
@@ -62,6 +85,9 @@ class LoopExecutor:
     async def _perform(self, call: Call) -> None:
         outcome = await self._invoker.run_async(call)
         self._running -= 1
+        call.keeps = None
+        if call.waits:
+            self._aside -= 1
         self._finish(call, outcome)
         if len(self._backlog):
             self._start()

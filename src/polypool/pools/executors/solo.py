@@ -17,7 +17,7 @@ INTERRUPT = signal.SIGUSR1
 
 
 class SoloExecutor:
-    """Satisfies `core.port.Executor`."""
+    """Satisfies `core.pool_port.Executor`."""
 
     has_loop = False
 

@@ -14,7 +14,7 @@ from polypool.pools.child.invoke import Invoker, judge
 
 
 class ThreadsExecutor:
-    """Satisfies `core.port.Executor`. Threads start as calls come and stay.
+    """Satisfies `core.pool_port.Executor`. Threads start as calls come and stay.
 
     A thread is interrupted between two of its Python instructions (PyThreadState_SetAsyncExc); one that waits
     inside C code notices when it comes back from there.

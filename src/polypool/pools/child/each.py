@@ -1,0 +1,78 @@
+"""Each: the runs of a chunk, one after the other within one call. An error names the item at which it was raised."""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import starmap
+from typing import Any
+
+from polypool.core.running import Sendable
+from polypool.pools.child.call import Call
+
+TURN = 0.005
+"""Seconds for which a chunk may keep an event loop or a hub to itself; then the other calls there get their turn."""
+
+
+def run_each(call: Call, items: Sequence[Any], gives_way: bool) -> list[Any]:
+    """What a plain function returns for each; `gives_way` where other calls share the thread."""
+    values: list[Any] = []
+    add = values.append
+    try:
+        for value in _begun(call, _giving_way(items) if gives_way else items):
+            add(value)
+    except BaseException as error:
+        error.add_note(_which(len(values)))
+        raise
+    return values
+
+
+async def run_each_async(call: Call, items: Sequence[Any]) -> list[Any]:
+    """The same on a loop, for functions of either colour."""
+    values: list[Any] = []
+    add, clock, is_async = values.append, time.perf_counter, call.runnable.is_async
+    turn_at = clock() + TURN
+    try:
+        for value in _begun(call, items):
+            add((await value) if is_async else value)
+            if clock() >= turn_at:
+                await asyncio.sleep(0)
+                turn_at = clock() + TURN
+    except BaseException as error:
+        error.add_note(_which(len(values)))
+        raise
+    return values
+
+
+def culprit(values: list[Any], encode: Callable[[Any], object]) -> str:
+    """Which of a chunk's values has no form to be sent in, and what to do."""
+    for index, value in enumerate(values):
+        if isinstance(value, Sendable):
+            return f"item {index:,} returned a workflow, which cannot take the place of one item of a chunk: use `map`"
+        try:
+            encode(value)
+        except Exception as error:
+            return f"item {index:,} returned a value of type {type(value).__qualname__}: {error}"
+    return ""
+
+
+def _begun(call: Call, items: Iterable[Any]) -> Iterator[Any]:
+    """Calls the function for each as it is iterated: in C, so that a short function is most of what an item takes."""
+    function = call.runnable.function
+    if call.runnable.bind:
+        function = functools.partial(function, call.runnable)
+    return starmap(function, items) if call.message.each == "tuple" else map(function, items)
+
+
+def _giving_way(items: Iterable[Any]) -> Iterator[Any]:
+    clock = time.perf_counter
+    turn_at = clock() + TURN
+    for item in items:
+        yield item
+        if clock() >= turn_at:
+            time.sleep(0)  # patched: lets the hub turn, which is also how such a call is interrupted
+            turn_at = clock() + TURN
+
+
+def _which(index: int) -> str:
+    return f"polypool: this was item {index:,}, counted from 0"

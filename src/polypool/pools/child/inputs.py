@@ -1,0 +1,134 @@
+"""Inputs: what a step takes from the steps before it, read when it runs and put into its arguments."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import msgspec
+
+from polypool.core.ask import Ask, Read
+from polypool.core.codec import encode
+from polypool.core.error import EngineError
+from polypool.core.event import Record
+from polypool.core.gather import WINDOW, Unread, read_value, reference_in
+from polypool.core.join import Input, One, Ref
+from polypool.core.lifecycle import State
+from polypool.core.outcome import FailedStep
+from polypool.core.port import Arguments, Line
+from polypool.pools.child.call import Call
+from polypool.values import Values, ahold, count_of, hold, missing
+
+Decoded = tuple[list[Any], dict[str, Any]]
+Taken = tuple[list[Any], dict[str, Any]]
+"""What stands before a message's own arguments, and by name: each as MessagePack, or Values."""
+Records = dict[str, Record | None]
+
+
+NOTHING: Taken = ([], {})
+
+
+class Unreached(Exception):
+    """The engine is away, so what the step takes cannot be read now: nobody's fault, it is to be run later."""
+
+
+def inputs_of(call: Call) -> tuple[Input, ...]:
+    flow = call.message.flow
+    return flow.inputs if flow is not None else ()
+
+
+def take(inputs: tuple[Input, ...], arguments: Arguments, line: Line) -> Taken:
+    """Read what these refer to, blocking. InputMissing, Unreached."""
+    try:
+        return hold(line, _taking(inputs, arguments, line))
+    except EngineError as error:
+        raise Unreached(str(error)) from error
+
+
+async def atake(inputs: tuple[Input, ...], arguments: Arguments, line: Line) -> Taken:
+    """The same, awaited."""
+    try:
+        return await ahold(line, _taking(inputs, arguments, line))
+    except EngineError as error:
+        raise Unreached(str(error)) from error
+
+
+def decoded(call: Call, taken: Taken) -> Decoded:
+    """What the function is called with; of a chunk the list of its items. ArgumentError."""
+    message, (before, named) = call.message, taken
+    if message.each is not None:
+        return [call.runnable.arguments.decode_items(message.args, before, message.each)], {}
+    return call.runnable.arguments.decode_with(message.args, before, named)
+
+
+def _taking(inputs: tuple[Input, ...], arguments: Arguments, line: Line) -> Generator[Ask, Any, Taken]:
+    before: list[Any] = []
+    named: dict[str, Any] = {}
+    try:
+        records = yield from _records(inputs)
+        for input in inputs:
+            if input.is_failure:
+                value: Any = encode(_failure(input.ref, records))
+            else:
+                place: int | str = len(before) if input.name is None else input.name
+                ref = _seen(input.ref, records)
+                if isinstance(ref, bytes):
+                    value = ref
+                else:
+                    lazy = _lazy(ref, arguments.item_decoder(place), line)
+                    value = (yield from read_value(ref)) if lazy is None else lazy
+            if input.name is None:
+                before.append(value)
+            else:
+                named[input.name] = value
+    except Unread as unread:
+        raise missing(unread) from None
+    return before, named
+
+
+def _records(inputs: tuple[Input, ...]) -> Generator[Ask, Any, Records]:
+    """Those of single steps, with one ask for all."""
+    ids = list({input.ref.id: None for input in inputs if isinstance(input.ref, One)})
+    records: Records = {}
+    for start in range(0, len(ids), WINDOW):
+        window = ids[start : start + WINDOW]
+        records.update(zip(window, (yield Read(window)), strict=True))
+    return records
+
+
+def _seen(ref: Ref, records: Records) -> bytes | Ref:
+    """The value of a single step, or what that refers to."""
+    if not isinstance(ref, One):
+        return ref
+    record = records[ref.id]
+    if record is None or record.state is not State.SUCCEEDED:
+        raise Unread(ref.id, record)
+    if record.value is None:
+        return encode(None)
+    meant = reference_in(record.value)
+    return record.value if meant is None else meant
+
+
+def _lazy(ref: Ref, decode: Callable[[bytes], Any] | None, line: Line) -> Values[Any] | None:
+    """A great many values, to be read as they are used; None where the whole list is wanted."""
+    if decode is None or isinstance(ref, One) or count_of(ref) <= WINDOW:
+        return None
+    return Values.read_through(line, ref, decode)
+
+
+def _failure(ref: Ref, records: Records) -> dict[str, Any]:
+    """As a `FailedStep`, what an error callback gets."""
+    if not isinstance(ref, One):
+        raise TypeError(f"an error callback takes the failure of one step, not of {ref}")
+    record = records[ref.id]
+    if record is None or record.failure is None:
+        raise Unread(ref.id, record)
+    failure, origin = record.failure, record.failure.origin
+    failed = FailedStep(
+        task_id=origin.id if origin else record.id,
+        task=origin.task if origin else record.task,
+        type=failure.type if "." in failure.type else f"builtins.{failure.type}",
+        message=failure.message,
+        traceback=failure.traceback,
+        workflow_id=record.id,
+    )
+    told: dict[str, Any] = msgspec.to_builtins(failed)
+    return told
