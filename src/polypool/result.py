@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from polypool.cancelling import cancel
 from polypool.core.ask import Await, Read
-from polypool.core.error import ResultUnknown, WaitInsideTask
+from polypool.core.error import ResultUnknown
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
-from polypool.core.running import running
+from polypool.core.running import running, wait_refused
 from polypool.ending import error_of
 from polypool.lineage import Relative, children_of, parent_of
 from polypool.outlet import Conversation, Outlet
@@ -202,11 +202,7 @@ def all_ended_now(ids: list[str]) -> Conversation[list[Record]]:
         if record is None:
             raise unknown(id)
         if not record.state.is_final:
-            raise WaitInsideTask(
-                f"task {id} is {record.state}, and waiting for it inside a running task could wait for ever: this "
-                "task holds the slot which that one may need. Make this task `async def` and `await result`, or send "
-                "what is to come next and end"
-            )
+            raise wait_refused(id, record.state)
         ended.append(record)
     return ended
 
