@@ -13,7 +13,8 @@ PolypoolError
 │   ├── ArgumentError             an argument does not fit the task's signature
 │   ├── NotEncodable              a value that has no MessagePack form
 │   ├── MessageTooLarge           larger than an engine takes; results and events too
-│   └── DuplicateTask             a task with that id is already there
+│   ├── DuplicateTask             a task with that id is already there
+│   └── NotRepeatable             a workflow that cannot be retried or replayed as it stands
 ├── TaskError                     how a run ended, seen by who waits for it
 │   ├── TaskFailed                the task raised; carries type, text and traceback
 │   ├── TaskCancelled             somebody cancelled it
@@ -85,6 +86,11 @@ class MessageTooLarge(SendError, ValueError):
 
 class DuplicateTask(SendError, ValueError):
     """A task with that id is already in the engine."""
+
+
+class NotRepeatable(SendError, ValueError):
+    """A workflow cannot be retried or replayed as it stands: it goes on, nothing in it failed, or parts of it are not
+    kept. The text says which."""
 
 
 class TaskError(PolypoolError):
