@@ -24,6 +24,7 @@ from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
 from polypool.result import AsyncResult
 from polypool.task import Task
+from polypool.workflow import Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -135,9 +136,14 @@ class Polypool:
         """A handle on a task that was sent before, here or elsewhere."""
         return AsyncResult(id, self.outlet)
 
-    def group_result(self, id: str, count: int) -> GroupResult[Any]:
-        """A handle on a group that was sent before: its id and how many tasks it has."""
+    def group_result(self, id: str, count: int | None = None) -> GroupResult[Any]:
+        """A handle on a group that was sent before: its id and how many tasks it has. The count may be left out for a
+        group of a workflow."""
         return GroupResult(id, count, self.outlet)
+
+    def workflow(self, id: str) -> Workflow:
+        """A handle on a whole workflow that was sent before; its id is that of the result of its sending."""
+        return Workflow(id, self.outlet)
 
     def manifest(self) -> Manifest:
         """The app as a worker needs to know it."""
