@@ -30,6 +30,7 @@ from polypool.core.error import (
     WaitInsideTask,
 )
 from polypool.core.lifecycle import State
+from polypool.core.outcome import FailedStep
 from polypool.current import current
 from polypool.group import GroupResult
 from polypool.result import AsyncResult
@@ -49,6 +50,7 @@ __all__ = [
     "EngineError",
     "EngineFull",
     "EngineUnreachable",
+    "FailedStep",
     "GroupResult",
     "MessageTooLarge",
     "MissingExtra",
