@@ -1,18 +1,14 @@
--- A part of other statements: changes to messages that wait stand in `change` (seq, fresh: places marked now, kind: 'break'
--- or null, cause, sealed: how many places it waits for, told now); at a `moment` (now).
--- Result: `moved` (state). What has all of its places marked, or is broken, goes to its lane or waits there for its time.
+-- A part of other statements: changes to messages that wait, locked, stand in `change` (seq, fresh: places marked now, sealed:
+-- how many places it waits for, told now; way: 'ready', 'break', 'drop' or null, cause); at a `moment` (now).
+-- Result: `moved` (state). What is ready goes to its lane or waits for its time, what is broken goes to its lane.
 -- Tables: live.
 moved AS (
     UPDATE polypool.live
-    SET state = CASE WHEN kind = 'break' THEN 'queued'
-                     WHEN marked + fresh >= coalesce(waits, sealed)
-                     THEN CASE WHEN greatest(due, now - due) > now THEN 'scheduled' ELSE 'queued' END
-                     ELSE 'waiting' END,
-        due = CASE WHEN kind = 'break' THEN now
-                   WHEN marked + fresh >= coalesce(waits, sealed) THEN greatest(now, due, now - due)
-                   ELSE due END,
-        waits = coalesce(waits, sealed), marked = marked + fresh, cause = change.cause
+    SET state = CASE way WHEN 'ready' THEN CASE WHEN greatest(due, now - due) > now THEN 'scheduled' ELSE 'queued' END
+                         WHEN 'break' THEN 'queued' ELSE 'waiting' END,
+        due = CASE way WHEN 'ready' THEN greatest(now, due, now - due) WHEN 'break' THEN now ELSE due END,
+        waits = coalesce(waits, sealed), marked = marked + fresh, cause = CASE way WHEN 'break' THEN change.cause END
     FROM change, moment
-    WHERE live.seq = change.seq AND live.state = 'waiting'
+    WHERE live.seq = change.seq AND (way = 'drop') IS NOT TRUE
     RETURNING live.state
 )

@@ -2,7 +2,11 @@
 -- Tables: task, live. $1 id, $2 places, $3 now. Result: a row if it still waits, or did until now. Rings for work.
 WITH moment AS (
     SELECT $3::float8 AS now
-), change AS (
-    SELECT seq, 0 AS fresh, NULL AS kind, NULL::bytea AS cause, $2::integer AS sealed FROM polypool.task WHERE id = $1
+), change AS MATERIALIZED (
+    SELECT live.seq, 0 AS fresh, $2::integer AS sealed, NULL::bytea AS cause,
+           CASE WHEN live.marked >= coalesce(live.waits, $2::integer) THEN 'ready' END AS way
+    FROM polypool.task JOIN polypool.live ON live.seq = task.seq
+    WHERE task.id = $1 AND live.state = 'waiting'
+    FOR UPDATE OF live
 ), /* release.sql */
 SELECT state, (SELECT pg_notify('polypool:work', '') WHERE state <> 'waiting') FROM moved
