@@ -140,7 +140,7 @@ class _Stored:
         self._ref = ref
         self._decode = decode
         self._pages: OrderedDict[int, list[Any]] = OrderedDict()
-        self._coming: dict[int, tuple[Asking[list[bytes]], Answer]] = {}
+        self._coming: dict[int, tuple[Asking[list[bytes]], Answer | None]] = {}
 
     def page(self, number: int, instead: str) -> list[Any]:
         if _has_loop():
@@ -160,7 +160,6 @@ class _Stored:
         for pause in _pauses():
             try:
                 asking, answer = self._begun(number)
-                self._begin(number + 1)
                 return hold(self._line, asking, answer)
             except EngineUnreachable:
                 if pause is None:
@@ -172,7 +171,6 @@ class _Stored:
         for pause in _pauses():
             try:
                 asking, answer = self._begun(number)
-                self._begin(number + 1)
                 return await ahold(self._line, asking, answer)
             except EngineUnreachable:
                 if pause is None:
@@ -181,16 +179,17 @@ class _Stored:
         raise AssertionError
 
     def _begun(self, number: int) -> tuple[Asking[list[bytes]], Answer | None]:
-        """The reading of a page, and the answer to its first ask if that is on its way."""
-        coming = self._coming.pop(number, None)
+        """The reading of a page, and the answer to its first ask where that is on its way; the next page's too."""
+        begun = self._coming.pop(number, None) or self._begin(number)
         self._coming.clear()
-        return coming or (self._asking(number * WINDOW), None)
+        if (number + 1) * WINDOW < self.count and number + 1 not in self._pages:
+            self._coming[number + 1] = self._begin(number + 1)
+        return begun
 
-    def _begin(self, number: int) -> None:
-        """Have a page's first ask on its way."""
-        if isinstance(self._ref, Many) and number * WINDOW < self.count and number not in self._pages:
-            asking = self._asking(number * WINDOW)
-            self._coming[number] = asking, self._line.ask(next(asking))
+    def _begin(self, number: int) -> tuple[Asking[list[bytes]], Answer | None]:
+        asking = self._asking(number * WINDOW)
+        # Only of these it is certain that there is something to ask.
+        return asking, self._line.ask(next(asking)) if isinstance(self._ref, Many) else None
 
     def _asking(self, start: int) -> Asking[list[bytes]]:
         ref = self._ref

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from polypool.core.codec import decode_any, encode
 from polypool.core.event import Event
+from polypool.core.join import Flow
 from polypool.core.message import Delivery, Message, Policy
 from polypool.core.outcome import Done, Failed, Outcome
 from polypool.core.settings import PoolSpec
@@ -70,6 +73,15 @@ class Bench:
         given = delivery(task, *args, deliveries=deliveries, attempt=attempt, pool=self.kind, **policy)
         self.pool.run([given])
         return given.id
+
+    def give_step(
+        self, task: str, flow: Flow | None = None, args: Sequence[Any] = (), kwargs: Any = None, **fields: Any
+    ) -> str:
+        """Hand over a step of a workflow, or (`each`) a chunk; its id."""
+        plain = delivery(task, *args, pool=self.kind)
+        message = msgspec.structs.replace(plain.message, args=encode([list(args), kwargs or {}]), flow=flow, **fields)
+        self.pool.run([msgspec.structs.replace(plain, message=message, body=encode(message))])
+        return message.id
 
     async def ended(self, *ids: str) -> list[Outcome]:
         await until(lambda: all(id in self.seen.outcomes for id in ids))

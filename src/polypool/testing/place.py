@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from polypool.app import Polypool
-from polypool.core.ask import Ask, Await, Follow, Put, Read
+from polypool.core.ask import Ask, Await, Follow, Put, Read, Seal
 from polypool.core.error import ConfigurationError
 from polypool.core.event import Page, Record
 from polypool.core.lifecycle import State
@@ -40,7 +40,7 @@ class Place:
         """All that was sent, by tasks too."""
         self._app = app
         self._raises = raise_errors
-        self._runner = Runner(app, lambda: self.now)
+        self._runner = Runner(app, lambda: self.now, self.sent.add)
         self._driver = Driver(self._runner.invoker)
         self._lifespan: Any = None
         self._former = app.outlet.line, app.outlet.line_over, app.outlet.now
@@ -54,11 +54,11 @@ class Place:
 
     def ask(self, ask: Ask) -> Done | Pending:
         """The port `Line`."""
-        if isinstance(ask, Put):
-            accepted = self._put(ask)
+        if isinstance(ask, Put | Seal):
+            reply = self._put(ask) if isinstance(ask, Put) else self._runner.answer(ask)
             # What a task sends runs when that task is over, or is waited for: as in a worker, not inside of it.
             is_inside = running.get() is not None
-            return Done(accepted) if is_inside else Pending(self._driver, self._after_send(accepted))
+            return Done(reply) if is_inside else Pending(self._driver, self._after_send(reply))
         if isinstance(ask, Await):
             return Pending(self._driver, self._awaited(ask))
         if isinstance(ask, Follow):
@@ -122,9 +122,9 @@ class Place:
             self._runner.invoker.state = self._lifespan.__enter__()
         self._runner.invoker.context = contextvars.copy_context()
 
-    def _after_send(self, accepted: list[bool]) -> Work[list[bool]]:
+    def _after_send(self, reply: Any) -> Work[Any]:
         yield from self._runner.run_due(self._raises)
-        return accepted
+        return reply
 
     def _awaited(self, ask: Await) -> Work[list[Record]]:
         yield from self._runner.run_due(self._raises)
@@ -160,4 +160,8 @@ class Place:
     def _reason(self, record: Record) -> str:
         if record.state is State.SCHEDULED and (due := self._runner.due_of(record.id)) is not None:
             return f"waits for its time: it is due in {due - self.now:g} s; place.advance({due - self.now:g}) runs it"
+        if record.state is State.SCHEDULED:
+            return (
+                "waits for other steps of its workflow: `place.sent` lists what was sent, `result.status` of each tells"
+            )
         return f"is {record.state}: it cannot end before the task that waits for it here"

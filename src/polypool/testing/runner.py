@@ -33,9 +33,11 @@ MOST_RUNS = 100_000
 class Runner:
     """A memory engine, and what a worker does with it."""
 
-    def __init__(self, app: Polypool, clock: Callable[[], float]) -> None:
+    def __init__(self, app: Polypool, clock: Callable[[], float], sent: Callable[[Sequence[Message]], None]) -> None:
+        """`sent` is told of what a run sends in its place."""
         self._app = app
         self._clock = clock
+        self._sent = sent
         self._engine = MemoryEngine(clock)
         self.invoker = Invoker(app, ThreadClock(), self)
         self._lanes: dict[Lane, None] = {}
@@ -59,7 +61,7 @@ class Runner:
         return min((view.due for view in found if view.due is not None), default=None)
 
     def due_of(self, id: str) -> float | None:
-        """When one that is scheduled is due."""
+        """When one that is scheduled is due; None for one that waits for others."""
         found = at_once(self._engine.find(Search(ids=(id,))))
         return found[0].due if found else None
 
@@ -78,7 +80,9 @@ class Runner:
             outcome = yield self._call(delivery)
         # Retries wait exactly their backoff here, so that a test can say how far to move the clock.
         settlement = decide(delivery, outcome, self._clock(), random=lambda: 1.0)
+        self._lanes.update((message.lane, None) for message in settlement.follow_ups)
         at_once(self._engine.settle([settlement]))
+        self._sent(settlement.follow_ups)
         if raises and isinstance(settlement.next, Ended):
             (record,) = at_once(self._engine.read([delivery.id]))
             if record is not None and (error := error_of(record)) is not None:

@@ -10,7 +10,7 @@ from polypool.core.codec import encode
 from polypool.core.error import EngineError
 from polypool.core.event import Record
 from polypool.core.gather import WINDOW, Unread, read_value, reference_in
-from polypool.core.join import Input, One, Ref
+from polypool.core.join import Input, Listed, Many, One, Ref
 from polypool.core.lifecycle import State
 from polypool.core.outcome import FailedStep
 from polypool.core.port import Arguments, Line
@@ -69,12 +69,10 @@ def _taking(inputs: tuple[Input, ...], arguments: Arguments, line: Line) -> Gene
                 value: Any = encode(_failure(input.ref, records))
             else:
                 place: int | str = len(before) if input.name is None else input.name
-                ref = _seen(input.ref, records)
-                if isinstance(ref, bytes):
-                    value = ref
-                else:
-                    lazy = _lazy(ref, arguments.item_decoder(place), line)
-                    value = (yield from read_value(ref)) if lazy is None else lazy
+                value = yield from _resolved(input.ref, records)
+                if not isinstance(value, bytes):
+                    lazy = _lazy(value, arguments.item_decoder(place), line)
+                    value = (yield from read_value(value)) if lazy is None else lazy
             if input.name is None:
                 before.append(value)
             else:
@@ -94,22 +92,26 @@ def _records(inputs: tuple[Input, ...]) -> Generator[Ask, Any, Records]:
     return records
 
 
-def _seen(ref: Ref, records: Records) -> bytes | Ref:
-    """The value of a single step, or what that refers to."""
-    if not isinstance(ref, One):
-        return ref
-    record = records[ref.id]
-    if record is None or record.state is not State.SUCCEEDED:
-        raise Unread(ref.id, record)
-    if record.value is None:
-        return encode(None)
-    meant = reference_in(record.value)
-    return record.value if meant is None else meant
+def _resolved(ref: Ref, records: Records) -> Generator[Ask, Any, bytes | Many | Listed]:
+    """The value of a single step, or the list that it stands for, however many steps pass it on."""
+    while isinstance(ref, One):
+        if ref.id not in records:
+            (records[ref.id],) = yield Read([ref.id])
+        record = records[ref.id]
+        if record is None or record.state is not State.SUCCEEDED:
+            raise Unread(ref.id, record)
+        if record.value is None:
+            return encode(None)
+        meant = reference_in(record.value)
+        if meant is None:
+            return record.value
+        ref = meant
+    return ref
 
 
-def _lazy(ref: Ref, decode: Callable[[bytes], Any] | None, line: Line) -> Values[Any] | None:
+def _lazy(ref: Many | Listed, decode: Callable[[bytes], Any] | None, line: Line) -> Values[Any] | None:
     """A great many values, to be read as they are used; None where the whole list is wanted."""
-    if decode is None or isinstance(ref, One) or count_of(ref) <= WINDOW:
+    if decode is None or count_of(ref) <= WINDOW:
         return None
     return Values.read_through(line, ref, decode)
 
