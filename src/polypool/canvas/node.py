@@ -46,6 +46,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of all runs in it, as far as they have ended."""
     is_folded: bool = False
     """Of a group: only those members stand in `children` that tell most."""
+    stands_out: tuple[str, ...] = ()
+    """Of a member of such a group: why it is there."""
     children: tuple["Node", ...] = ()
 
 
@@ -94,8 +96,17 @@ class Fold:
         if state in (State.RUNNING, State.QUEUED, State.SCHEDULED) and self.first_unended is None:
             self.first_unended = index
 
-    def picks(self) -> list[int]:
-        """Indexes of the members that tell most, in order: the first that failed, the slowest, the one that ended
-        last, and the first that has not ended."""
+    def picks(self) -> dict[int, tuple[str, ...]]:
+        """Indexes of the members that tell most, in order, and what each of them tells."""
+        found: dict[int, tuple[str, ...]] = {}
         slowest, last = (None if one is None else one[1] for one in (self.slowest, self.last))
-        return sorted({one for one in (self.first_failed, slowest, last, self.first_unended) if one is not None})
+        named = {
+            "the first that failed": self.first_failed,
+            "the first that has not ended": self.first_unended,
+            "the slowest": slowest,
+            "the last to end": last,
+        }
+        for why, index in named.items():
+            if index is not None:
+                found[index] = (*found.get(index, ()), why)
+        return dict(sorted(found.items()))

@@ -158,7 +158,7 @@ class _Builder:
                 counts[one.node.state] = counts.get(one.node.state, 0) + 1
             count, work = part.count, _work([one.node for one in built])
         else:
-            built = [self.part(part.member(index), ready, "member") for index in fold.picks()]
+            built = [self._picked(part.member(index), ready, why) for index, why in fold.picks().items()]
             count, counts, work = fold.count, fold.counts, fold.work
         nodes = [one.node for one in built]
         record = self._at(part.id).record
@@ -183,6 +183,10 @@ class _Builder:
             children=tuple(nodes),
         )
         return _along(node, _longest(built))
+
+    def _picked(self, member: Part, ready: float | None, why: tuple[str, ...]) -> Built:
+        built = self.part(member, ready, "member")
+        return replace(built, node=msgspec.structs.replace(built.node, stands_out=why))
 
     def _members(self, part: Part, ready: float | None) -> list[Built]:
         """In the order of their numbers; those that wait for others have their way behind those others' ways."""

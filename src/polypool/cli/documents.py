@@ -129,6 +129,45 @@ class Moved(msgspec.Struct, frozen=True):
     count: int
 
 
+class WorkflowSeen(msgspec.Struct, frozen=True):
+    """A workflow in a list. Unix times; `ended_at` None while it goes on."""
+
+    id: str
+    what: str
+    state: str
+    sent_at: float
+    ended_at: float | None
+
+
+class Workflows(msgspec.Struct, frozen=True):
+    """polypool workflow list"""
+
+    engine: str
+    workflows: tuple[WorkflowSeen, ...]
+
+
+class WorkflowSent(msgspec.Struct, frozen=True):
+    """polypool workflow retry, polypool workflow replay: the new workflow `id`, sent again from workflow `of`.
+
+    `sent` steps, instead of `reused` ones; `gone` of those run only because their results are no longer kept.
+    """
+
+    engine: str
+    id: str
+    of: str
+    reused: int
+    sent: int
+    gone: int
+
+
+class WorkflowCancelled(msgspec.Struct, frozen=True):
+    """polypool workflow cancel. `is_cancelled` false: all had ended before."""
+
+    engine: str
+    id: str
+    is_cancelled: bool
+
+
 class TaskChecked(msgspec.Struct, frozen=True):
     """A task's standing options."""
 

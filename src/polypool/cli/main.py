@@ -16,6 +16,7 @@ COMMANDS = {
     "queues": "what waits, by queue and pool",
     "tasks": "what each task's runs took, and which are in the wrong pool",
     "result": "what became of one task",
+    "workflow": "workflows: look, list, cancel, retry, replay",
     "dead": "the dead letters: look, requeue, purge",
     "purge": "throw away what waits in a queue",
     "migrate": "make or update the tables of a PostgreSQL engine",
