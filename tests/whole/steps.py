@@ -70,7 +70,7 @@ def noted(folder: Path) -> Counter[str]:
 @app.task
 async def add(x: int, y: int) -> int:
     mark("begin", *here())
-    await asyncio.sleep(0.005)
+    await asyncio.sleep(0.02)
     mark("end", *here())
     return x + y
 
@@ -78,7 +78,7 @@ async def add(x: int, y: int) -> int:
 @app.task
 def double(x: int) -> int:
     mark("begin", *here())
-    time.sleep(0.002)
+    time.sleep(0.01)
     mark("end", *here())
     return 2 * x
 

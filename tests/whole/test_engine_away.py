@@ -1,79 +1,24 @@
 """An engine that is not there when a worker starts, or goes away while tasks run: stopped, killed, frozen for real."""
 
 import contextlib
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
-import psutil
 import pytest
 
-from tests.engines import postgres, redis
+from tests.whole.outages import Server, dead, frozen, server_of
 from tests.whole.workers import PATIENCE, WorkerProcess, until, worker
 
 LEASE = ("--heartbeat", "300")
 """So long that no slow machine ends it while its engine is away."""
 
 
-class Server(Protocol):
-    """An engine's own server, which keeps on disk what it accepted."""
-
-    url: str
-
-    def kill(self) -> None: ...
-    def start(self) -> None: ...
-    def processes(self) -> list[psutil.Process]: ...
-
-
-class Redis:
-    def __init__(self, server: redis.Server) -> None:
-        self.url = server.url
-        self._server = server
-
-    def kill(self) -> None:
-        self._server.stop(force=True)
-
-    def start(self) -> None:
-        self._server.start()
-
-    def processes(self) -> list[psutil.Process]:
-        return _family(self._server._process)
-
-
-class Postgres:
-    def __init__(self, server: postgres.Server) -> None:
-        self.url = postgres.empty_schema(server.url)
-        self._server = server
-
-    def kill(self) -> None:
-        self._server.stop(signal.SIGQUIT)  # its word for an immediate end, with recovery at the next start
-
-    def start(self) -> None:
-        self._server.start()
-
-    def processes(self) -> list[psutil.Process]:
-        return _family(self._server._process)
-
-
-def _family(started: object) -> list[psutil.Process]:
-    root = psutil.Process(started.pid)  # type: ignore[attr-defined]
-    return [root, *root.children(recursive=True)]
-
-
 @pytest.fixture(params=["redis", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    if request.param == "redis":
-        started = redis.Server("--appendonly", "yes", "--appendfsync", "always")
-        try:
-            yield Redis(started)
-        finally:
-            started.remove()
-    else:
-        with postgres.private_server() as private:
-            yield Postgres(private)
+    with server_of(request.param) as started:
+        yield started
 
 
 @pytest.fixture
@@ -81,28 +26,6 @@ def engine(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the `marks` app of these tests is told."""
     monkeypatch.setenv("MARKS_BROKER", server.url)
     return server.url
-
-
-@contextlib.contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """Neither answers nor hangs up."""
-    processes = server.processes()
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
-@contextlib.contextmanager
-def dead(server: Server) -> Iterator[None]:
-    server.kill()
-    try:
-        yield
-    finally:
-        server.start()
 
 
 def test_a_worker_waits_for_its_engine_and_says_so_once(server: Server, marks: ModuleType, tmp_path: Path) -> None:
