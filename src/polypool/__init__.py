@@ -1,6 +1,7 @@
 """polypool: a task queue in which one worker hosts every kind of execution pool."""
 
 from polypool.app import Polypool
+from polypool.composed import chain
 from polypool.core.error import (
     ArgumentError,
     AsyncioInGreenlet,
@@ -33,8 +34,9 @@ from polypool.core.lifecycle import State
 from polypool.core.outcome import FailedStep
 from polypool.current import current
 from polypool.group import GroupResult
+from polypool.parallel import chord, group
 from polypool.result import AsyncResult
-from polypool.signature import Signature, chain, chord, group
+from polypool.signature import Signature
 from polypool.task import Task
 from polypool.watching import Emitted, Ended, Progress, Started
 

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpa
 
 from polypool.blocking import ClientLine
 from polypool.bulk import apart, asend_all, one_by_one, send_all
+from polypool.composed import Composed
 from polypool.core.ask import Read
 from polypool.core.error import ConfigurationError, TraitMissing
 from polypool.core.inside import Inside
@@ -23,6 +24,7 @@ from polypool.options import Defaults, ManyOptions, TaskOptions, check_task_opti
 from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
 from polypool.result import AsyncResult
+from polypool.sending import replacement_of
 from polypool.task import Task
 from polypool.workflow import Workflow
 
@@ -156,7 +158,7 @@ class Polypool:
 
     def replacement(self, value: Any, message: Message) -> Replaced | None:
         """What is to be sent instead of a run's ending, where it returned a workflow."""
-        return None
+        return replacement_of(value, message, self.outlet) if isinstance(value, Composed) else None
 
     def open(self) -> None:
         """Connect to the broker now instead of at the first send, and make its tables where they are missing."""

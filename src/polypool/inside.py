@@ -7,13 +7,16 @@ from polypool.bulk import asend_all, one_by_one, send_all
 from polypool.core.message import Message
 from polypool.core.port import Line
 from polypool.group import GroupResult
-from polypool.options import MapOptions, SendOptions
-from polypool.outlet import Outlet, asend, send
+from polypool.options import CALLBACKS, MapOptions, SendOptions
+from polypool.outlet import Outlet, ahold, asend, hold, send
 from polypool.progress_bar import meter_of
 from polypool.result import AsyncResult
+from polypool.sending import Sends, inside_transaction
 
 P = ParamSpec("P")
 V = TypeVar("V")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class MakesMessages(Protocol):
@@ -21,6 +24,7 @@ class MakesMessages(Protocol):
 
     @property
     def name(self) -> str: ...
+    def signature(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> Any: ...
     def message_of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message: ...
     def message_with(
         self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
@@ -59,11 +63,21 @@ class TaskInside(Generic[P, V]):
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
     ) -> AsyncResult[V]:
         """Send it with options that hold for this once, as `Task.apply_async`."""
+        if CALLBACKS & options.keys():
+            signature = self._task.signature(args, kwargs).set(**options)
+            workflow, putting = inside_transaction(signature, self._outlet, (), {})
+            hold(self._line, putting)
+            return AsyncResult(workflow.id, self._outlet)
         return self._sent(self._task.message_with(args, kwargs, options))
 
     async def aapply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
     ) -> AsyncResult[V]:
+        if CALLBACKS & options.keys():
+            signature = self._task.signature(args, kwargs).set(**options)
+            workflow, putting = inside_transaction(signature, self._outlet, (), {})
+            await ahold(self._line, putting)
+            return AsyncResult(workflow.id, self._outlet)
         return await self._asent(self._task.message_with(args, kwargs, options))
 
     def map(
@@ -96,6 +110,59 @@ class TaskInside(Generic[P, V]):
 
     def __repr__(self) -> str:
         return f"<TaskInside {self._task.name}>"
+
+
+class WorkflowInside(Generic[R]):
+    """A workflow, sent inside the transaction that is open on a connection. Made by `signature.using(connection)`.
+
+    All of its steps exist exactly when that commits. Otherwise as `TaskInside`.
+    """
+
+    __slots__ = ("_composed", "_line")
+
+    def __init__(self, composed: "SendsInside[R]", connection: Any) -> None:
+        self._composed = composed
+        self._line: Line = composed.outlet.line_over(connection)
+
+    def delay(self, *args: Any, **kwargs: Any) -> R:
+        """Send it, as `delay` of the workflow."""
+        return self._sent(self._composed, args, kwargs)
+
+    async def adelay(self, *args: Any, **kwargs: Any) -> R:
+        return await self._asent(self._composed, args, kwargs)
+
+    def apply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
+    ) -> R:
+        """Send it with options that hold for this once, as `apply_async` of the workflow."""
+        return self._sent(self._composed.with_options(options), tuple(args), kwargs or {})
+
+    async def aapply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
+    ) -> R:
+        return await self._asent(self._composed.with_options(options), tuple(args), kwargs or {})
+
+    def _sent(self, composed: "SendsInside[R]", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
+        workflow, putting = inside_transaction(composed, composed.outlet, args, kwargs)
+        hold(self._line, putting)
+        return composed.result(workflow.id, workflow.count)
+
+    async def _asent(self, composed: "SendsInside[R]", args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
+        workflow, putting = inside_transaction(composed, composed.outlet, args, kwargs)
+        await ahold(self._line, putting)
+        return composed.result(workflow.id, workflow.count)
+
+    def __repr__(self) -> str:
+        return f"<WorkflowInside {self._composed!r}>"
+
+
+class SendsInside(Sends, Protocol[R_co]):
+    """What was composed, as far as sending it here needs it."""
+
+    @property
+    def outlet(self) -> Outlet: ...
+    def with_options(self, options: Mapping[str, Any]) -> "SendsInside[R_co]": ...
+    def result(self, id: str, count: int | None) -> R_co: ...
 
 
 def _how_far(sent: int) -> str:

@@ -83,7 +83,14 @@ class SendOptions(MapOptions, total=False):
     link_error: Callbacks
 
 
-class ComposeOptions(SendOptions, total=False):
+class WorkflowOptions(SendOptions, total=False):
+    """Options of one send of what was composed. `progress` and `max_pending`: how a group's members are sent."""
+
+    progress: bool | None
+    max_pending: int | None
+
+
+class ComposeOptions(WorkflowOptions, total=False):
     """Options of a signature. In a group, others wait for it by its `name`, and it for those named in `after`."""
 
     name: str
@@ -324,7 +331,12 @@ def _pool(where: str, name: str, value: Any) -> str:
 
 
 CALLBACKS = frozenset({"on_success", "on_failure", "link", "link_error"})
-_COMPOSING = {**MapOptions.__annotations__, **SendOptions.__annotations__, **ComposeOptions.__annotations__}
+_COMPOSING = {
+    **MapOptions.__annotations__,
+    **SendOptions.__annotations__,
+    **WorkflowOptions.__annotations__,
+    **ComposeOptions.__annotations__,
+}
 _MOMENTS = ("countdown", "eta", "expires")
 _CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
     "name": _word,

@@ -48,23 +48,11 @@ class Outlet:
 
     def hold(self, conversation: Conversation[T]) -> T:
         """Carry a conversation through, blocking at each ask."""
-        try:
-            ask = next(conversation)
-            while True:
-                ask = conversation.send(self.line.ask(ask).result())
-        except StopIteration as end:
-            outcome: T = end.value
-            return outcome
+        return hold(self.line, conversation)
 
     async def ahold(self, conversation: Conversation[T]) -> T:
         """Carry a conversation through, awaiting each ask."""
-        try:
-            ask = next(conversation)
-            while True:
-                ask = conversation.send(await self.line.ask(ask))
-        except StopIteration as end:
-            outcome: T = end.value
-            return outcome
+        return await ahold(self.line, conversation)
 
     def read_value(self, task: str, value: bytes | None) -> Any:
         """What a task returned, typed by its annotation where this process knows the task."""
@@ -72,6 +60,28 @@ class Outlet:
             return None
         known = self.tasks.get(task)
         return decode_any(value) if known is None else known.arguments.decode_result(value)
+
+
+def hold(line: Line, conversation: Conversation[T]) -> T:
+    """Carry a conversation through over this line, blocking at each ask."""
+    try:
+        ask = next(conversation)
+        while True:
+            ask = conversation.send(line.ask(ask).result())
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
+
+
+async def ahold(line: Line, conversation: Conversation[T]) -> T:
+    """The same, awaiting each ask."""
+    try:
+        ask = next(conversation)
+        while True:
+            ask = conversation.send(await line.ask(ask))
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
 
 
 def send(line: Line, message: Message) -> None:

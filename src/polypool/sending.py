@@ -1,174 +1,287 @@
-"""Sending workflows: what they were composed to, compiled and put, in one atomic step where that is possible."""
+"""Sending workflows: composed, compiled, and put.
 
-from collections.abc import Mapping
+A workflow of up to AT_ONCE messages is written in one atomic step. A larger one is sent in parts, those steps first
+that wait, so that nothing which runs already tells a step that is not there yet. A group of more members than are held
+in memory is read while it is sent: its join is put open, then come the members, then a step that knows how many there
+were, and the join is sealed. Sending again with the same `task_id` goes on where the first send broke off.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
-from polypool.canvas.compile import Compiled, Ground, compile
-from polypool.canvas.shape import Bulk, Call, Shape
-from polypool.canvas.step import KEPT
-from polypool.core.ask import Put
+from polypool.bulk import asend_all, one_by_one, send_all
+from polypool.canvas.compile import Compiled, Ground, Open, compile, first_call
+from polypool.canvas.shape import Bulk, Call, Group, Shape
+from polypool.canvas.step import gatherer, message_of
+from polypool.core.ask import Put, Read, Seal
+from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, DuplicateTask
+from polypool.core.join import Flow, Input, Many, Next, One
+from polypool.core.message import Message
+from polypool.core.outcome import Replaced
 from polypool.core.running import running
-from polypool.options import Terms, standing_terms, terms_of
-from polypool.outlet import Conversation, Outlet
+from polypool.outlet import Conversation, Outlet, ahold, hold
+from polypool.progress_bar import Meter
+from polypool.shaping import Given
+from polypool.source import MOST_LISTED, Source
 
 AT_ONCE = 2_000
-"""Messages of a workflow that are sent in one atomic step."""
 AT_ONCE_BYTES = 4 << 20
-
-_START = ("countdown", "eta", "task_id")
-"""Options of a workflow that hold for its beginning, or for the whole."""
+"""Of a workflow's messages, which are then written in one atomic step."""
 
 
-class Given(msgspec.Struct, frozen=True):
-    """What a part of a workflow gets from around it. `coming`: positional arguments that come from steps before, and
-    `names` keyword ones; `args` and `kwargs` are there already. `is_step`: others may read its value."""
+class Lazy(Protocol):
+    """A group, as far as reading its members needs it."""
 
-    now: float
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = {}
-    options: Mapping[str, Any] = {}
-    coming: int = 0
-    names: tuple[str, ...] = ()
-    is_step: bool = True
-    waits: bool = False
-    streamed: Any = None
-    bulk: Bulk = Bulk("")
-
-    def inner(self, options: Mapping[str, Any], after: tuple[str, ...]) -> "Given":
-        """What its parts get, and its own arguments: its options stand over those around it."""
-        merged = {**self.options, **options} if options else self.options
-        names = (*self.names, *after) if after else self.names
-        return msgspec.structs.replace(self, options=merged, names=names, waits=self.waits or bool(after))
-
-    def behind(self) -> "Given":
-        """What the next step gets."""
-        options = {name: value for name, value in self.options.items() if name not in _START}
-        return Given(self.now, options=options, coming=1, waits=True)
-
-    def without_arguments(self) -> "Given":
-        return msgspec.structs.replace(self, args=(), kwargs={}, coming=0, names=())
-
-    def for_callbacks(self, options: Mapping[str, Any]) -> "Given":
-        """What callbacks get. They do not expire with what they tell of."""
-        merged = {**self.options, **options}
-        return Given(
-            self.now, options={"priority": merged["priority"]} if "priority" in merged else {}, coming=1, waits=True
-        )
-
-
-class Callable(Protocol):
     @property
-    def name(self) -> str: ...
-    @property
-    def spec(self) -> Any: ...
-    @property
-    def arguments(self) -> Any: ...
+    def source(self) -> Source[Any]: ...
+    def member_shape(self, member: Any, index: int, given: Given) -> Shape: ...
+    def inside(self, given: Given) -> Given: ...
 
 
 class Sends(Protocol):
-    """A signature, or what was composed of them."""
+    """A signature, or what was composed of them. `flow` says how members that are read while they are sent are sent."""
 
+    @property
+    def flow(self) -> Mapping[str, Any]: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+    @property
+    def is_workflow(self) -> bool: ...
     def shape(self, given: Given) -> Shape: ...
-    def first_group(self) -> Any: ...
-    @property
-    def own_options(self) -> Mapping[str, Any]: ...
-    @property
-    def has_callbacks(self) -> bool: ...
+    def first_group(self) -> Lazy | None: ...
 
 
-def call_of(task: Callable, arguments: tuple[Any, Any], given: Given, fields: dict[str, Any]) -> Call:
-    """A call with its options resolved, its arguments checked and encoded."""
-    args, kwargs = arguments
-    options = {name: value for name, value in given.options.items() if name != "task_id"}
-    terms: Terms = terms_of(task.spec, options) if options else standing_terms(task.spec)
-    expires_in = terms.expires_in
-    if terms.expires is not None:
-        expires_in = max(terms.expires - given.now, 0.0)
-    elif given.waits and "expires" not in options:
-        expires_in = None  # the task's own counts from its sending, and nobody knows when this one's turn comes
-    policy = terms.policy
-    if given.is_step and "result_ttl" not in options:
-        policy = msgspec.structs.replace(policy, result_ttl=max(policy.result_ttl, KEPT))
-    return Call(
-        task=task.name,
-        args=task.arguments.encode(args, kwargs, given=given.coming, names=given.names),
-        queue=terms.queue,
-        pool=terms.pool,
-        priority=terms.priority,
-        policy=policy,
-        due=terms.due,
-        countdown=terms.due_in or 0.0,
-        expires_in=expires_in,
-        **fields,
-    )
+class Stream:
+    """The members of a group that are read while they are sent."""
+
+    def __init__(self, group: Lazy) -> None:
+        self.members = group
+        self.first: Call | Bulk | None = None
+        self._given: Given | None = None
+        self.count = 0
+
+    def begin(self, given: Given) -> Bulk:
+        """The group's place in the workflow's shape."""
+        self._given = self.members.inside(given)
+        first = self.members.source.first()
+        self.first = first_call(self.members.member_shape(first, 0, self._given))
+        assert self.first is not None
+        return Bulk(self.first.task, queue=self.first.queue, pool=self.first.pool)
+
+    def messages(self, open: Open, ground: Ground) -> Iterator[Message]:
+        """What is sent for the members, one after the other."""
+        assert self._given is not None
+        for index, member in enumerate(self.members.source.stream()):
+            shape = self.members.member_shape(member, index, self._given)
+            id, edge = f"{open.base}-{index}", Next(open.join, index)
+            if isinstance(shape, Call) and not shape.on_success and not shape.on_failure:
+                yield message_of(shape, id, ground, Flow(then=(edge,)))
+            else:
+                yield from compile(shape, id, ground, tells=(edge,), keeps_plan=False).messages
+            self.count = index + 1
+
+    def whole(self, open: Open, ground: Ground) -> Message:
+        """The step that knows how many there were."""
+        flow = Flow(then=(Next(open.join, self.count),), inputs=(Input(Many(open.base, self.count)),), gathers=True)
+        return gatherer(open.whole, self.first, ground, flow)
 
 
-class Prepared:
-    """A workflow that is ready to be sent."""
+class Workflow:
+    """A workflow on its way out."""
 
     def __init__(
         self,
         composed: Sends,
-        outlet: Outlet,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        options: Mapping[str, Any],
+        ground: Ground,
+        id: str,
+        given: Given,
+        *,
+        tells: tuple[Next, ...] = (),
+        may_stream: bool = True,
     ) -> None:
-        options = {**composed.own_options, **options}
-        task_id = options.get("task_id")
-        self.id: str = task_id or outlet.new_id()
-        self._is_new = task_id is None
-        now, sender = outlet.now(), running.get()
-        parent = sender.message.id if sender is not None else None
-        self._root = (sender.message.root or parent) if sender is not None else None
-        self.ground = Ground(now, options.get("priority", 0), None, parent, self._root)
-        self._composed = composed
-        self._group = composed.first_group()
-        self._given = Given(now, args, kwargs, options, is_step=self._group is not None)
-        self.count: int | None = None
-        self.compiled = self._compile()
-
-    def _compile(self) -> Compiled:
-        given = self._given
-        group = self._group
-        if group is not None and not group.source.read(AT_ONCE):
-            raise ConfigurationError("not yet")
-        shape = self._composed.shape(msgspec.structs.replace(given, is_step=_is_workflow(self._composed)))
-        if hasattr(shape, "members"):
-            self.count = len(shape.members)
-            if not self.count:
-                raise ConfigurationError("a group needs at least one member; this one's iterable was empty")
-        return compile(shape, self.id, self.ground)
-
-    def opening(self) -> Conversation[None]:
-        messages = self.compiled.messages
-        accepted = yield Put(messages)
-        if not all(accepted):
-            raise DuplicateTask(
-                f"a workflow with the id {self.id!r} was sent before; nothing was sent now. "
-                f"app.result({self.id!r}) shows what became of it"
+        self.id = id
+        self.ground = msgspec.structs.replace(ground, root=ground.root or id)
+        self.flow = composed.flow
+        group = composed.first_group()
+        self.stream = Stream(group) if group is not None and may_stream and self._is_long(group) else None
+        given = msgspec.structs.replace(given, is_whole=True, is_step=composed.is_workflow, streamed=self.stream)
+        self.shape = composed.shape(given)
+        if isinstance(self.shape, Group) and not self.shape.members:
+            raise ConfigurationError(
+                "this group has no members, so there is nothing to send; only before another step may a group be empty"
             )
+        if self.stream is not None and self.stream.first is not None:
+            self.ground = msgspec.structs.replace(self.ground, priority=getattr(self.stream.first, "priority", 0) or 0)
+        self.compiled: Compiled = compile(self.shape, id, self.ground, tells=tells, keeps_plan=not tells)
+        self._accepted = 0
+
+    def _is_long(self, group: Lazy) -> bool:
+        """Whether its members are read while they are sent."""
+        at_once = MOST_LISTED if group.source.is_listed else AT_ONCE
+        return self.flow.get("max_pending") is not None or not group.source.read(at_once)
+
+    @property
+    def count(self) -> int | None:
+        """Of a group, how many members it has."""
+        if isinstance(self.shape, Group):
+            return len(self.shape.members)
+        return self.stream.count if self.stream is not None else None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is sent in one atomic step."""
+        messages = self.compiled.messages
+        return self.stream is None and len(messages) <= AT_ONCE and sum(map(_bytes, messages)) <= AT_ONCE_BYTES
+
+    def meter(self) -> Meter:
+        """Shows how far its sending is."""
+        total = len(self.compiled.messages) if self.stream is None else self.stream.members.source.count_hint
+        first = first_call(self.shape)
+        return Meter("a workflow" if first is None else first.task, total, self.flow.get("progress"))
+
+    def opening(self, may_be_known: bool) -> Conversation[None]:
+        """All of a small one; of others what waits. `may_be_known`: somebody may have sent this id before."""
+        is_known = False
+        if may_be_known:
+            (record,) = yield Read([self.id])
+            is_known = record is not None
+            if is_known and self.is_small:
+                raise self._duplicate()
+        if self.is_small:
+            yield from self._put(self.compiled.messages)
+            self._refuse_again()
+            return
+        waiting = [message for message in self.compiled.messages if message.is_waiting]
+        if is_known and len(waiting) <= AT_ONCE:
+            return  # written in one step with this id; callbacks among them may have been dropped since, and stay so
+        for start in range(0, len(waiting), AT_ONCE):
+            yield from self._put(waiting[start : start + AT_ONCE])
+
+    def all_at_once(self) -> Conversation[None]:
+        """Everything, where a transaction is around it."""
+        messages = self.compiled.messages
+        for start in range(0, len(messages), AT_ONCE):
+            yield from self._put(messages[start : start + AT_ONCE])
+        self._refuse_again()
+
+    def starting(self) -> Iterator[Message]:
+        """What runs at once; of a small one nothing is left."""
+        if not self.is_small:
+            yield from (message for message in self.compiled.messages if not message.is_waiting)
+        if self.stream is not None and self.compiled.open is not None:
+            yield from self.stream.messages(self.compiled.open, self.ground)
+
+    def closing(self) -> Conversation[None]:
+        """After the members."""
+        if (last := self.last()) is not None:
+            yield from self._put([last])
+            yield from self.sealing()
+        self._refuse_again()
+
+    def last(self) -> Message | None:
+        """After members that were read while they were sent: the step that knows how many there were."""
+        open = self.compiled.open
+        return None if self.stream is None or open is None else self.stream.whole(open, self.ground)
+
+    def sealing(self) -> Conversation[None]:
+        """From now on the join waits for so many only."""
+        if self.stream is not None and self.compiled.open is not None:
+            yield Seal(self.compiled.open.join, self.stream.count + 1)
+
+    def _refuse_again(self) -> None:
+        """DuplicateTask where all of it was there before."""
+        if not self._accepted:
+            raise self._duplicate()
+
+    def _put(self, messages: list[Message]) -> Conversation[None]:
+        accepted: list[bool] = yield Put(messages)
+        self._accepted += sum(accepted)
+
+    def _duplicate(self) -> DuplicateTask:
+        return DuplicateTask(
+            f"a workflow with the id {self.id!r} was sent before; nothing was sent now. "
+            f"app.result({self.id!r}) shows what became of it"
+        )
 
 
-def _is_workflow(composed: Any) -> bool:
-    return composed.first_group() is not None or composed.has_callbacks or hasattr(composed, "tasks")
+def prepared(
+    composed: Sends, outlet: Outlet, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, may_stream: bool = True
+) -> Workflow:
+    """A workflow that is to be sent now."""
+    sender = running.get()
+    parent = root = None
+    if sender is not None:
+        parent = sender.message.id
+        root = sender.message.root or parent
+    id = composed.options.get("task_id") or outlet.new_id()
+    now = outlet.now()
+    ground = Ground(now, parent=parent, root=root)
+    return Workflow(composed, ground, id, Given(now, args, kwargs), may_stream=may_stream)
 
 
-def send(
-    composed: Sends, outlet: Outlet, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+def send_workflow(
+    composed: Sends, outlet: Outlet, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[str, int | None]:
-    """Send it; the id it got, and of a group how many members it has."""
-    prepared = Prepared(composed, outlet, args, kwargs, options)
-    outlet.hold(prepared.opening())
-    return prepared.id, prepared.count
+    """Send it: the id that it got, and of a group how many members it has."""
+    workflow = prepared(composed, outlet, args, kwargs)
+    hold(outlet.line, workflow.opening("task_id" in composed.options))
+    if not workflow.is_small:
+        most = composed.flow.get("max_pending")
+        send_all(outlet.line, workflow.starting(), workflow.meter(), max_pending=most)
+        hold(outlet.line, workflow.closing())
+    return workflow.id, workflow.count
 
 
-async def asend(
-    composed: Sends, outlet: Outlet, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+async def asend_workflow(
+    composed: Sends, outlet: Outlet, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[str, int | None]:
-    prepared = Prepared(composed, outlet, args, kwargs, options)
-    await outlet.ahold(prepared.opening())
-    return prepared.id, prepared.count
+    """The same, awaited."""
+    workflow = prepared(composed, outlet, args, kwargs)
+    await ahold(outlet.line, workflow.opening("task_id" in composed.options))
+    if not workflow.is_small:
+        most, messages = composed.flow.get("max_pending"), one_by_one(workflow.starting())
+        await asend_all(outlet.line, messages, workflow.meter(), max_pending=most)
+        await ahold(outlet.line, workflow.closing())
+    return workflow.id, workflow.count
+
+
+def inside_transaction(
+    composed: Sends, outlet: Outlet, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Workflow, Conversation[None]]:
+    """A workflow, and how all of it is put into a transaction of the sender's, which is atomic however large it is."""
+    group = composed.first_group()
+    if group is not None and not group.source.is_listed and not group.source.read(MOST_LISTED):
+        raise ConfigurationError(
+            f"inside a transaction a group is read before it is sent, and this one has more than {MOST_LISTED:,} "
+            "members; send it without using(…) after the commit, or a task inside the transaction that returns it"
+        )
+    workflow = prepared(composed, outlet, args, kwargs, may_stream=False)
+    return workflow, workflow.all_at_once()
+
+
+def replacement_of(composed: Sends, message: Message, outlet: Outlet) -> Replaced:
+    """The workflow that a run of this message returned, as what is sent in its place, with the ending of the run.
+
+    The members of a long group are sent from here. The step that knows their number comes with the ending: without it
+    their join cannot close, and the workflow not be over before there is somebody to be told.
+    """
+    id, now = f"{message.id}~", outlet.now()
+    ground = Ground(now, message.priority, message.expires, message.id, message.root or message.id)
+    options = {"priority": message.priority} if message.priority else {}
+    workflow = Workflow(composed, ground, id, Given(now, options=options), tells=(Next(message.id),))
+    flow = Flow(1, inputs=(Input(One(id)),), gathers=True, replacement=encode(workflow.shape))
+    if workflow.stream is None:
+        return Replaced(workflow.compiled.messages, flow)
+    hold(outlet.line, workflow.opening(may_be_known=True))
+    send_all(outlet.line, workflow.starting(), workflow.meter())
+    hold(outlet.line, workflow.sealing())
+    last = workflow.last()
+    return Replaced([] if last is None else [last], flow)
+
+
+def _bytes(message: Message) -> int:
+    plan = message.flow.plan if message.flow is not None else None
+    return len(message.args) + (0 if plan is None else len(plan))

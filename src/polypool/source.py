@@ -15,21 +15,30 @@ MOST_LISTED = 10_000
 class Source(Generic[T]):
     """Made of a list, or of an iterator. Copies of one that reads share what it reads."""
 
-    __slots__ = ("_read", "_rest", "_was_streamed")
+    __slots__ = ("_first", "_read", "_rest", "_was_streamed")
 
     def __init__(self, members: Iterable[T]) -> None:
         self._read: list[T] = members if isinstance(members, list) else []
         self._rest: Iterator[T] | None = None if isinstance(members, list) else iter(members)
         self._was_streamed = False
+        self._first: T | None = None
 
     @property
     def is_listed(self) -> bool:
         """Whether all of them are in memory."""
         return self._rest is None
 
+    @property
+    def count_hint(self) -> int | None:
+        """How many there are, where that is known."""
+        return len(self._read) if self.is_listed else None
+
     def first(self) -> T | None:
-        self.read(1)
-        return self._read[0] if self._read else None
+        """The first one, also when it was handed on."""
+        if self._first is None:
+            self.read(1)
+            self._first = self._read[0] if self._read else None
+        return self._first
 
     def read(self, count: int) -> bool:
         """Read until so many are in memory. Whether that is all of them."""
@@ -57,6 +66,7 @@ class Source(Generic[T]):
         self._refuse_again()
         if self._rest is None:
             return iter(self._read)
+        self.first()
         self._was_streamed = True
         read, self._read = self._read, []
         return chain(read, self._rest)

@@ -78,6 +78,11 @@ class Task(Generic[P, C, V]):
         """As `s`, but immutable: it takes nothing from the steps before it."""
         return Signature(self, args, kwargs, immutable=True)
 
+    def each(self, items: list[Any], spreads: bool = False) -> Signature[list[V]]:
+        """A chunk, not sent yet: it for each of these items, one after the other, with the item as its only argument or
+        (`spreads`) the values of the tuple that it is."""
+        return Signature(self, (items,), {}, immutable=True, each="tuple" if spreads else "item")
+
     def signature(
         self,
         args: Iterable[Any] = (),

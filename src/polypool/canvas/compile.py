@@ -15,13 +15,15 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from polypool.canvas.shape import Bulk, Call, Chain, Chord, Group, Shape
 from polypool.canvas.step import End, Ground, Step, listed, not_needed, told
 from polypool.core.codec import encode
 from polypool.core.join import OPEN, Input, Next, One, Ref, When
 from polypool.core.message import Message
 
-__all__ = ["Compiled", "Ground", "Open", "callbacks", "compile", "elements"]
+__all__ = ["Compiled", "Ground", "Open", "callbacks", "compile", "elements", "first_call"]
 
 
 class Open(NamedTuple):
@@ -75,10 +77,9 @@ def compile(
         raise ValueError(f"workflow {id} has no last step: it is empty, or all of it is reused")
     weaver.steps[id].then.extend(tells)
     has_plan = keeps_plan and (len(weaver.steps) > 1 or weaver.open is not None)
-    root = ground.root or id
+    ground = msgspec.structs.replace(ground, root=ground.root or id) if len(weaver.steps) > 1 else ground
     messages = [
-        step.message(ground, root, encode(shape) if has_plan and step.id == id else None)
-        for step in weaver.steps.values()
+        step.message(ground, encode(shape) if has_plan and step.id == id else None) for step in weaver.steps.values()
     ]
     return Compiled(sorted(messages, key=lambda message: not message.is_waiting), weaver.open)
 
@@ -173,7 +174,7 @@ class _Weaver:
         end = End(tellers, listed([part.end.ref for part in parts], id))
         if not gathers or not parts:
             return _Part(entries, followers, end)
-        self.steps[id] = Step(id, None, like=_first_call(group))
+        self.steps[id] = Step(id, None, like=first_call(group))
         self._connect(end, _Part([id], _NOBODY, end))
         if not tellers:
             followers.append(id)
@@ -224,9 +225,9 @@ class _Weaver:
         self.steps[join].waits = OPEN
 
 
-def _first_call(shape: Shape) -> Call | Bulk | None:
+def first_call(shape: Shape) -> Call | Bulk | None:
     """The call that a workflow begins with, or the first of them."""
     if isinstance(shape, Call | Bulk):
         return shape
     parts = shape.members if isinstance(shape, Group) else elements(shape)
-    return next((first for first in map(_first_call, parts) if first is not None), None)
+    return next((first for first in map(first_call, parts) if first is not None), None)

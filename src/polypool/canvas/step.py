@@ -50,18 +50,18 @@ class Step:
     inputs: list[Input] = field(default_factory=list)
     then: list[Next] = field(default_factory=list)
 
-    def message(self, ground: Ground, root: str, plan: bytes | None) -> Message:
+    def message(self, ground: Ground, plan: bytes | None) -> Message:
         flow = None
         if self.waits or self.then or self.inputs or plan is not None:
             countdown = self.call.countdown if self.call is not None and self.waits else 0.0
             gathers = self.call is None
             flow = Flow(self.waits, tuple(self.then), tuple(self.inputs), countdown, gathers, plan)
         if self.call is not None:
-            return message_of(self.call, self.id, ground, root, flow)
-        return gatherer(self.id, self.like, ground, root, flow)
+            return message_of(self.call, self.id, ground, flow)
+        return gatherer(self.id, self.like, ground, flow)
 
 
-def message_of(call: Call, id: str, ground: Ground, root: str | None, flow: Flow | None) -> Message:
+def message_of(call: Call, id: str, ground: Ground, flow: Flow | None) -> Message:
     """What a call is sent as. The countdown of one that waits stands in its flow: it counts from when it is ready."""
     due = call.due
     if due is None and call.countdown and (flow is None or not flow.waits):
@@ -78,13 +78,13 @@ def message_of(call: Call, id: str, ground: Ground, root: str | None, flow: Flow
         expires=ground.expires if call.expires_in is None else ground.now + call.expires_in,
         policy=call.policy,
         parent=ground.parent,
-        root=root,
+        root=ground.root,
         flow=flow,
         each=call.each,
     )
 
 
-def gatherer(id: str, like: Call | Bulk | None, ground: Ground, root: str, flow: Flow | None) -> Message:
+def gatherer(id: str, like: Call | Bulk | None, ground: Ground, flow: Flow | None) -> Message:
     """A step that has nothing to run. It stands in a lane that a worker serves anyhow: that of a step it gathers."""
     priority, ttl = ground.priority, KEPT
     if isinstance(like, Call):
@@ -100,7 +100,7 @@ def gatherer(id: str, like: Call | Bulk | None, ground: Ground, root: str, flow:
         sent_at=ground.now,
         policy=Policy(result_ttl=ttl),
         parent=ground.parent,
-        root=root,
+        root=ground.root,
         flow=flow,
     )
 
