@@ -72,7 +72,7 @@ async def asend_all(
 
 
 class HoldsBack(Protocol):
-    """What knows how many more may be sent now, and waits for more; `Pending` is one."""
+    """What knows how many more may be sent now, and waits until it is at least one; `Pending` is one."""
 
     @property
     def room(self) -> int: ...
@@ -94,15 +94,19 @@ class Dispatch:
         self._under_way: deque[tuple[int, Answer]] = deque()
 
     def send(self, batch: list[Message], items: int) -> Waits[None]:
-        """Hand over a batch, which holds so many items, once there is room for it."""
-        if self._pending is not None:
-            if self._pending.room < len(batch):
-                yield from self.landed()  # what is not durable yet cannot be waited for
-                yield from self._pending.make_room(len(batch))
-            self._pending.add(batch)
-        self._under_way.append((items, self._line.ask(Put(batch))))
-        if len(self._under_way) > IN_FLIGHT:
-            yield from self._first_landed()
+        """Hand over a batch, which holds so many items: as a whole, or in parts as there is room for them."""
+        rest = batch
+        while rest:
+            part, rest = rest, []
+            if self._pending is not None:
+                if self._pending.room < len(part):
+                    yield from self.landed()  # what is not durable yet cannot be waited for
+                    yield from self._pending.make_room(len(part))
+                    part, rest = part[: self._pending.room], part[self._pending.room :]
+                self._pending.add(part)
+            self._under_way.append((items * len(part) // len(batch), self._line.ask(Put(part))))
+            if len(self._under_way) > IN_FLIGHT:
+                yield from self._first_landed()
 
     def landed(self) -> Waits[None]:
         """Wait until all that was handed over is durable."""

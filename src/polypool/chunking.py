@@ -26,6 +26,7 @@ READS_FOR_S = 1.0
 """A source that has not given a chunk's items by then gives fewer: they are not held back."""
 LOOKS_EVERY_S = 0.25
 """While nothing keeps it waiting, the sender looks so often at what has ended."""
+TELLS_AFTER_S = 1.0
 PART_AT_ONCE = 8
 """A batch is at most this part of what may be under way: sizes are to follow what was learned."""
 
@@ -205,17 +206,17 @@ class _Learning:
         self._pending.add(batch)
 
     def make_room(self, wanted: int) -> Waits[None]:
-        """Wait until so many more may be sent, or until it is clear that there is nobody to wait for."""
-        while self._holds_back and self.room < min(wanted, self.limit):
+        """Wait until more may be sent, or until it is clear that there is nobody to learn from."""
+        while self._holds_back and self.room < 1:
             try:
-                has_heard = yield from self._pending.wait(wanted - self.room)
+                has_heard = yield from self._pending.wait(min(wanted, self.limit) - self.room, LOOKS_EVERY_S)
             except TimeoutError:  # in a test that only captures what is sent
                 self._may_wait = False
                 return
             if not has_heard:
                 self._nothing_ended()
-                self._meter.waits(self._pending.why())
-        yield from self._pending.make_room(wanted)
+        if self.room < 1:
+            yield from self._pending.make_room(wanted)
 
     def may_look(self) -> bool:
         """Whether it is time again to learn what there is to learn without waiting."""
@@ -231,7 +232,10 @@ class _Learning:
 
     def _nothing_ended(self) -> None:
         oldest = next(iter(self._items.values()), 1)
-        self.pace.silent(monotonic() - self._heard_at, self._pending.running, self._pending.queued, oldest)
+        silence_s = monotonic() - self._heard_at
+        self.pace.silent(silence_s, self._pending.running, self._pending.queued, oldest)
+        if silence_s >= TELLS_AFTER_S:
+            self._meter.waits(self._pending.why())
 
     def _heard(self, id: str, record: Record | None) -> None:
         self._heard_at = monotonic()
@@ -247,12 +251,10 @@ def _some(source: Iterator[Any], count: int, in_time: bool) -> list[Any]:
     """So many items, or fewer: at the end, and (`in_time`) of a source that takes its time."""
     if not in_time:
         return list(islice(source, count))
-    items: list[Any] = []
     until = monotonic() + READS_FOR_S
-    while len(items) < count and monotonic() < until:
-        more = list(islice(source, min(count - len(items), len(items) or 1)))
-        if not more:
-            break
+    more = items = list(islice(source, 1))  # an empty answer means the end, whatever the time
+    while more and len(items) < count and monotonic() < until:
+        more = list(islice(source, min(count - len(items), len(items))))
         items += more
     return items
 

@@ -21,8 +21,11 @@ WINDOW = 1_000
 MARKS = 16
 """Tasks waited for first: those whose turn it is to end when there is room enough. A few are less work for the engine
 than all, and one of them is enough to know that it is time to look at those before."""
+FLOW_S = 0.1
+"""Where a batch's worth does not end within this time, what has ended is replaced singly."""
 SLICE_S = 1.0
 PATIENCE_S = 30.0
+"""What is waited for at first, and once it is known that nothing ends for now."""
 
 
 class Pending:
@@ -47,6 +50,7 @@ class Pending:
         self._meter = meter
         self._on_end = on_end
         self._open: dict[str, None] = {}
+        self._is_silent = False
 
     def __len__(self) -> int:
         return len(self._open)
@@ -60,18 +64,18 @@ class Pending:
         self._open.update((message.id, None) for message in batch)
 
     def make_room(self, wanted: int) -> Waits[None]:
-        """Wait until so many more may be sent. All that was added must be durable."""
-        while self.room < wanted:
-            short = wanted - self.room
-            if not (yield from self.wait(short)):
-                self._meter.waits(self.why())
-                yield from self._wait_for_any()
+        """Wait until so many more may be sent; or fewer, if that takes long, but at least one. All that was added must
+        be durable."""
+        if self.room < wanted:
+            yield from self.wait(wanted - self.room, FLOW_S)
+        while self.room < 1:
+            yield from self._wait_for_any()
 
-    def wait(self, short: int) -> Waits[bool]:
-        """Wait about a second for about so many to end; whether any has."""
+    def wait(self, short: int, patience_s: float) -> Waits[bool]:
+        """Wait for about so many to end, but not for long; whether any has."""
         before = len(self._open)
         marks = self._first(MARKS, from_place=short - 1)
-        ended = yield self._line.ask(Await(marks, SLICE_S))
+        ended = yield self._line.ask(Await(marks, patience_s))
         yield from self.look(min(2 * short + MARKS, WINDOW) if ended else WINDOW)
         return len(self._open) < before
 
@@ -96,11 +100,13 @@ class Pending:
     def _wait_for_any(self) -> Waits[None]:
         ids = self._first(WINDOW)
         is_all = len(ids) == len(self._open)
-        ended: list[Record] = yield self._line.ask(Await(ids, PATIENCE_S if is_all else SLICE_S))
+        ended: list[Record] = yield self._line.ask(Await(ids, PATIENCE_S if is_all and self._is_silent else SLICE_S))
         for record in ended:
             self._end(record.id, record)
+        self._is_silent = not ended
         if not ended:
             yield from self.look()
+            self._meter.waits(self.why())
             # Should these take for ever, others may have ended meanwhile: it is their turn to be looked at.
             for id in ids:
                 if id in self._open:

@@ -13,14 +13,16 @@ from collections import deque
 TARGET_S = 0.5
 GROWTH = 8
 """The next chunk has at most so many times the items of the largest of the latest that ended."""
-DECAY = 0.9
+DECAY = 0.85
 """What a chunk counts for, each time that another one ended after it."""
 LATEST = 2_000
 """Chunks that concurrency is read from; of which those count that ended within LATEST_S."""
 LATEST_S = 20.0
+RUNS_UNREAD = 16
+"""Concurrency is read again after this part of those has changed: reading it takes time."""
 AHEAD_S = 5.0
 """Seconds of work that are sent ahead: enough that nobody idles while the sender learns, so little that it can."""
-FEWEST_AHEAD, MOST_AHEAD = 16, 50_000
+FEWEST_AHEAD, MOST_AHEAD = 8, 50_000
 MODEST = 30
 """Items a chunk where nothing can be measured: small enough for items that take a second each."""
 GIVES_UP_S = 3.0
@@ -51,7 +53,9 @@ class Pace:
         """When each of the latest began and ended, in Unix seconds of whoever ran it."""
         self._sent_bytes = self._result_bytes = 0.0
         """Of an item."""
-        self._concurrency: float | None = None
+        self._concurrency = 1.0
+        self._unread = 0
+        """Runs since concurrency was read."""
         self._widened = FEWEST_AHEAD
         self._failures = 0
         self.waits = True
@@ -74,8 +78,8 @@ class Pace:
     @property
     def concurrency(self) -> float:
         """How many chunks ran at once of late: their seconds over the seconds that passed. At least 1."""
-        if self._concurrency is None:
-            self._concurrency = self._measured_concurrency()
+        if self._unread > len(self._runs) // RUNS_UNREAD:
+            self._concurrency, self._unread = self._measured_concurrency(), 0
         return self._concurrency
 
     def took(self, items: int, size_bytes: int) -> None:
@@ -91,7 +95,7 @@ class Pace:
         self._sizes.append(items)
         self._runs.append((started_at, started_at + max(wall_s, 0.0)))
         self._result_bytes = _heavier(self._result_bytes, result_bytes / items)
-        self._concurrency = None
+        self._unread += 1
         self.waits = True
 
     def failed(self) -> None:
@@ -109,8 +113,6 @@ class Pace:
             self.waits = False
 
     def _measured_concurrency(self) -> float:
-        if not self._runs:
-            return 1.0
         last = max(end for _, end in self._runs)
         recent = [(start, end) for start, end in self._runs if end >= last - LATEST_S]
         passed = last - min(start for start, _ in recent)
