@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from polypool.canvas.compile import Ground, compile
 from polypool.canvas.part import Part, step_ids
 from polypool.canvas.reuse import Reuse, taken_over
@@ -11,8 +13,10 @@ from polypool.core.ask import Put, Read
 from polypool.core.error import EngineError, NotRepeatable
 from polypool.core.event import Record
 from polypool.core.gather import WINDOW
-from polypool.core.join import Ref
+from polypool.core.join import Flow, Ref
 from polypool.core.lifecycle import State
+from polypool.core.message import Message
+from polypool.core.report import TaskView
 from polypool.lineage import Place, counted, find_place, views_of
 from polypool.outlet import Conversation
 from polypool.result import unknown
@@ -31,13 +35,14 @@ class Repeated(NamedTuple):
 def retry(id: str, new_id: str, now: float) -> Conversation[Repeated]:
     """Send a failed or cancelled workflow again as a new one, without the steps that succeeded. NotRepeatable."""
     place = yield from _workflow(id, "retried")
-    states = yield from _states(place.root)
-    if states.get(id) is State.SUCCEEDED:
+    history = _History(place.root)
+    yield from history.read(place.workflow)
+    if history.states.get(id) is State.SUCCEEDED:
         raise NotRepeatable(
             f"workflow {id} succeeded: no step of it failed, so there is nothing to retry. To run all of it again: "
             f"app.workflow({id!r}).replay()"
         )
-    reuse = taken_over(place.root, new_id, states)
+    reuse = taken_over(place.root, new_id, history.states, history.where)
     _expect_members(place.root, reuse.refs, new_id, "retried")
     return (yield from _send(place, new_id, now, reuse))
 
@@ -45,7 +50,7 @@ def retry(id: str, new_id: str, now: float) -> Conversation[Repeated]:
 def replay(id: str, new_id: str, now: float) -> Conversation[Repeated]:
     """Send an ended workflow again as a new one, all of it. NotRepeatable."""
     place = yield from _workflow(id, "replayed")
-    yield from _states(place.root)
+    yield from _History(place.root).read(place.workflow)
     _expect_members(place.root, {}, new_id, "replayed")
     return (yield from _send(place, new_id, now, Reuse({}, 0, 0)))
 
@@ -53,6 +58,8 @@ def replay(id: str, new_id: str, now: float) -> Conversation[Repeated]:
 def _send(place: Place, new_id: str, now: float, reuse: Reuse) -> Conversation[Repeated]:
     ground = Ground(now, place.workflow.priority)
     messages = compile(place.root.shape, new_id, ground, reuse=reuse.refs).messages
+    if reuse.refs:
+        messages = [_going_on(message, place.root.id) if message.id == new_id else message for message in messages]
     left = iter(messages)
     sent = 0
     try:
@@ -66,6 +73,11 @@ def _send(place: Place, new_id: str, now: float, reuse: Reuse) -> Conversation[R
             )
         raise
     return Repeated(new_id, reuse.steps, len(messages), reuse.gone)
+
+
+def _going_on(end: Message, earlier: str) -> Message:
+    flow = msgspec.structs.replace(end.flow or Flow(), goes_on_from=earlier)
+    return msgspec.structs.replace(end, flow=flow)
 
 
 def _workflow(id: str, wanted: str) -> Conversation[Place]:
@@ -87,29 +99,69 @@ def _workflow(id: str, wanted: str) -> Conversation[Place]:
     return place
 
 
-def _states(root: Part) -> Conversation[dict[str, State]]:
-    """How each step ended; without those that are not known any more. NotRepeatable where one has not ended."""
-    states: dict[str, State] = {}
-    steps = step_ids(root, {})
-    while window := list(islice(steps, WINDOW)):
-        for record in _ended(root.id, (yield Read(window))):
-            states[record.id] = record.state
-    for bulk in root.bulks():
-        size = yield from counted(bulk)
-        succeeded = 0
-        for start in range(0, size or 0, WINDOW):
-            records = yield Read([f"{bulk.id}-{index}" for index in range(start, min(start + WINDOW, size or 0))])
-            succeeded += sum(record.state is State.SUCCEEDED for record in _ended(root.id, records))
-        states[bulk.whole] = State.SUCCEEDED if succeeded == size else State.FAILED
-    return states
+class _History:
+    """How the steps of a workflow ended: in it, or in the one that it was itself the retry of."""
+
+    def __init__(self, root: Part) -> None:
+        self.states: dict[str, State] = {}
+        """Without those that are not known any more."""
+        self.where: dict[str, str] = {}
+        """The ids of those that were taken over."""
+        self._root = root
+        self._checked: set[str] = set()
+
+    def read(self, workflow: TaskView) -> Conversation[None]:
+        """NotRepeatable where a step has not ended."""
+        id, flow = workflow.id, workflow.flow
+        while True:
+            yield from self._steps(id)
+            yield from self._bulks(id)
+            earlier = flow.goes_on_from if flow is not None else None
+            if earlier is None:
+                return
+            views = yield from views_of([earlier])
+            id, flow = earlier, (views[earlier].flow if earlier in views else None)
+
+    def _steps(self, id: str) -> Conversation[None]:
+        lacking = (step for step in step_ids(self._root, {}) if step not in self.states)
+        while window := list(islice(lacking, WINDOW)):
+            records: list[Record | None] = yield Read([self._named(step, id) for step in window])
+            _expect_ended(self._root.id, records)
+            for step, record in zip(window, records, strict=True):
+                if record is not None:
+                    self._note(step, record.state, id)
+
+    def _bulks(self, id: str) -> Conversation[None]:
+        for bulk in self._root.bulks():
+            if self.states.get(bulk.whole) is State.SUCCEEDED and bulk.whole in self._checked:
+                continue
+            group = Part(self._named(bulk.id, id), bulk.shape)
+            size = yield from counted(group)
+            succeeded = 0
+            for start in range(0, size or 0, WINDOW):
+                stop = min(start + WINDOW, size or 0)
+                records: list[Record | None] = yield Read([f"{group.id}-{index}" for index in range(start, stop)])
+                _expect_ended(self._root.id, records)
+                succeeded += sum(record is not None and record.state is State.SUCCEEDED for record in records)
+            if size is not None and succeeded == size:
+                self._note(bulk.whole, State.SUCCEEDED, id)
+                self._checked.add(bulk.whole)
+            else:
+                self.states[bulk.whole] = State.FAILED
+
+    def _named(self, step: str, id: str) -> str:
+        return id + step[len(self._root.id) :]
+
+    def _note(self, step: str, state: State, id: str) -> None:
+        self.states[step] = state
+        if id != self._root.id:
+            self.where[step] = self._named(step, id)
 
 
-def _ended(id: str, records: list[Record | None]) -> list[Record]:
-    known = [record for record in records if record is not None]
-    for record in known:
-        if not record.state.is_final:
+def _expect_ended(id: str, records: Iterable[Record | None]) -> None:
+    for record in records:
+        if record is not None and not record.state.is_final:
             raise _goes_on(id, record)
-    return known
 
 
 def _goes_on(id: str, record: Record) -> NotRepeatable:

@@ -1,6 +1,6 @@
 """Looking at a whole workflow: its plan, and the records of its steps, read in windows, as a tree."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 from polypool.canvas.node import Fold, Tree
@@ -11,6 +11,7 @@ from polypool.core.ask import Read
 from polypool.core.event import Record
 from polypool.core.gather import WINDOW
 from polypool.core.lifecycle import State
+from polypool.core.report import TaskView
 from polypool.lineage import Place, counted, find_place, parent_of, views_of
 from polypool.outlet import Conversation
 from polypool.result import unknown
@@ -33,7 +34,7 @@ def survey(id: str, now: float, members: int = MEMBERS) -> Conversation[Tree]:
         look = Look(members)
         yield from look.at(Part(id, Call(views[id].task, b"")))
         return tree(id, Part(id, Call(views[id].task, b"")), look.known, look.folds, Times(views[id].sent_at, now))
-    look = Look(members)
+    look = Look(members, place.root.id, (yield from _earlier(place.workflow)))
     yield from look.at(place.part)
     times = Times(place.workflow.sent_at, now, (yield from _ready(place)))
     return tree(place.workflow.id, place.part, look.known, look.folds, times)
@@ -42,10 +43,12 @@ def survey(id: str, now: float, members: int = MEMBERS) -> Conversation[Tree]:
 class Look:
     """Reads what is known of the steps of a part; holds a window of records at a time of a group that is folded."""
 
-    def __init__(self, members: int) -> None:
+    def __init__(self, members: int, workflow: str = "", earlier: Sequence[str] = ()) -> None:
         self.known: dict[str, Known] = {}
         self.folds: dict[str, Fold] = {}
         self._members = members
+        self._workflow = workflow
+        self._earlier = earlier
         self._large: list[Part] = []
 
     def at(self, part: Part) -> Conversation[None]:
@@ -68,16 +71,30 @@ class Look:
         ids = (id for part in parts for id in self._ids(part))
         replaced: list[Part] = []
         while window := list(islice(ids, WINDOW)):
-            records: list[Record | None] = yield Read(window)
+            records, taken = yield from self._records(window)
             views = yield from views_of(window)
             for id, record in zip(window, records, strict=True):
                 view = views.get(id)
                 flow = view.flow if view is not None else None
                 part = returned(id, flow.replacement) if flow is not None and flow.replacement else None
-                self.known[id] = Known(record, view, part)
+                self.known[id] = Known(record, view, part, taken.get(id))
                 if part is not None:
                     replaced.append(part)
         return replaced
+
+    def _records(self, ids: list[str]) -> Conversation[tuple[list[Record | None], dict[str, str]]]:
+        """What is known of these steps, and the ids of those that were taken over from an earlier workflow."""
+        records: list[Record | None] = list((yield Read(ids)))
+        taken: dict[str, str] = {}
+        for workflow in self._earlier:
+            lacking = [place for place, record in enumerate(records) if record is None and "!" not in ids[place]]
+            if not lacking:
+                break
+            named = [workflow + ids[place][len(self._workflow) :] for place in lacking]
+            for place, record in zip(lacking, (yield Read(named)), strict=True):
+                if record is not None and record.state is State.SUCCEEDED:
+                    records[place], taken[ids[place]] = record, record.id
+        return records, taken
 
     def _ids(self, part: Part) -> Iterator[str]:
         yield part.id
@@ -110,13 +127,24 @@ class Look:
             stop = start + WINDOW if size is None else min(start + WINDOW, size)
             if start >= stop:
                 break
-            records: list[Record | None] = yield Read([f"{group.id}-{index}" for index in range(start, stop)])
+            records, _ = yield from self._records([f"{group.id}-{index}" for index in range(start, stop)])
             if size is None and not any(records):
                 break
             for index, record in enumerate(records, start):
                 if record is not None or size is not None:
                     _add(fold, index, record)
         return [group.member(index) for index in fold.picks()]
+
+
+def _earlier(workflow: TaskView) -> Conversation[list[str]]:
+    """The workflows that this one is the retry of, the latest first."""
+    found: list[str] = []
+    flow = workflow.flow
+    while flow is not None and (id := flow.goes_on_from) is not None and id not in found:
+        found.append(id)
+        views = yield from views_of([id])
+        flow = views[id].flow if id in views else None
+    return found
 
 
 def _add(fold: Fold, index: int, record: Record | None) -> None:

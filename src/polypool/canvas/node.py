@@ -34,6 +34,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     running: float | None = None
     run: int = 1
     """Number of its last run, of which the times are; `queued` is until that one began."""
+    taken_from: str | None = None
+    """In a retry: the step of the earlier workflow whose result was taken over; this one did not run."""
     error: str | None = None
     """How it failed, if it was it that failed."""
     because: str | None = None

@@ -18,22 +18,26 @@ class Reuse(NamedTuple):
     gone: int
 
 
-def taken_over(root: Part, new_id: str, states: Mapping[str, State]) -> Reuse:
-    """What the workflow takes over when it is sent again under a new id. `states`: how its steps ended, as far as that
-    is known; for a group that was read lazily, how all of its members did, under the id of its `whole`."""
-    search = _Search(root.id, new_id, states)
+def taken_over(root: Part, new_id: str, states: Mapping[str, State], where: Mapping[str, str]) -> Reuse:
+    """What the workflow takes over when it is sent again under a new id.
+
+    `states`: how its steps ended, as far as that is known; for a group that was read lazily, how all of its members
+    did, under the id of its `whole`. `where`: the ids of those that it had taken over itself.
+    """
+    search = _Search(root.id, new_id, states, where)
     search.into(root)
     return Reuse(search.refs, search.steps, search.gone)
 
 
 class _Search:
-    def __init__(self, old: str, new: str, states: Mapping[str, State]) -> None:
+    def __init__(self, old: str, new: str, states: Mapping[str, State], where: Mapping[str, str]) -> None:
         self.refs: dict[str, Ref] = {}
         self.steps = 0
         self.gone = 0
         self._old = old
         self._new = new
         self._states = states
+        self._where = where
 
     def into(self, part: Part) -> None:
         """A part that did not succeed: what in it did."""
@@ -48,7 +52,7 @@ class _Search:
         done = max((index for index, one in enumerate(elements) if self._is_whole(one)), default=-1)
         for index, element in enumerate(elements):
             if index < done:
-                self._take(element, One(element.id))  # nobody reads it: what stands behind it is there
+                self._take(element, self._one(element.id))  # nobody reads it: what stands behind it is there
             elif index == done or index < len(elements) - 1:
                 self._look(element)
             else:
@@ -57,11 +61,14 @@ class _Search:
     def _look(self, part: Part) -> None:
         if isinstance(part.shape, Bulk):
             if self._is_whole(part):
-                self._take(part, One(part.whole))
+                self._take(part, self._one(part.whole))
         elif self._states.get(part.id) is State.SUCCEEDED:
-            self._take(part, One(part.id))
+            self._take(part, self._one(part.id))
         else:
             self.into(part)
+
+    def _one(self, id: str) -> One:
+        return One(self._where.get(id, id))
 
     def _take(self, part: Part, ref: Ref) -> None:
         self.refs[self._new + part.id[len(self._old) :]] = ref

@@ -21,6 +21,8 @@ class Known:
     record: Record | None = None
     view: TaskView | None = None
     returned: Part | None = None
+    taken_from: str | None = None
+    """The record is an earlier workflow's, of which this one is the retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,9 @@ class _Builder:
     def _task(self, part: Part, call: Call, since: float | None) -> Built:
         known = self._at(part.id)
         record, view = known.record, known.view
+        if record is not None and known.taken_from is not None:
+            taken = Node(id=part.id, kind="task", task=record.task, state=record.state, taken_from=known.taken_from)
+            return Built(taken, ())
         ready = _due(call, since)
         node = Node(
             id=part.id,
@@ -126,8 +131,9 @@ class _Builder:
         *before, last = part.elements()
         for element in before:
             built.append(self.part(element, at, "step"))
-            if built[-1].node.state != "unknown":
-                at = built[-1].node.ended
+            node = built[-1].node
+            if node.state != "unknown" and not (node.ended is None and node.state is State.SUCCEEDED):
+                at = node.ended
         built.append(self._last(last, at))
         nodes = [one.node for one in built]
         node = Node(

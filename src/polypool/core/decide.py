@@ -146,7 +146,8 @@ def _decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[
 def _replace(delivery: Delivery, messages: Sequence[Message], flow: Flow, now: float) -> Settlement:
     message = delivery.message
     if message.flow is not None:
-        flow = msgspec.structs.replace(flow, then=message.flow.then, plan=message.flow.plan)
+        kept = message.flow
+        flow = msgspec.structs.replace(flow, then=kept.then, plan=kept.plan, goes_on_from=kept.goes_on_from)
     waiting = msgspec.structs.replace(message, attempt=delivery.attempt, due=None, expires=None, flow=flow)
     return Settlement(delivery, Again(0, message=waiting), now, follow_ups=tuple(messages))
 

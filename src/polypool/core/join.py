@@ -88,6 +88,8 @@ class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     plan: bytes | None = None
     replacement: bytes | None = None
     """The plan of the workflow that a run of it returned, and that it waits for now."""
+    goes_on_from: str | None = None
+    """Beside a plan: the earlier workflow of which this one is the retry; steps that it lacks succeeded there."""
 
     @property
     def keeps_body(self) -> bool:

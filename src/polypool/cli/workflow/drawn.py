@@ -81,6 +81,8 @@ def _state(node: Node) -> str:
         return ", ".join(f"{count:,} {state}" for state, count in node.counts.items())
     if node.because is not None and node.kind == "task":
         return f"{node.state}, not run"
+    if node.taken_from is not None:
+        return "taken over"
     return f"{node.state}, run {node.run}" if node.run > 1 else node.state
 
 
@@ -113,10 +115,7 @@ def _remarks(tree: Tree) -> Iterator[str]:
     if root.state in (State.FAILED, State.CANCELLED) and root.id == tree.workflow and root.children:
         yield f"Run it again from there on: polypool workflow retry {root.id}"
     if _has_unknown(root):
-        yield (
-            "unknown: not sent yet, taken over from an earlier workflow (retry), or its record is no longer kept "
-            "(result_ttl)"
-        )
+        yield ("unknown: not sent yet, not needed because of what was taken over, or no longer kept (result_ttl)")
 
 
 def _has_unknown(node: Node) -> bool:
