@@ -15,6 +15,7 @@ from polypool.core.error import (
     MissingExtra,
     NoCurrentTask,
     NotEncodable,
+    NotRepeatable,
     PolypoolError,
     ResultUnknown,
     RetryRequested,
@@ -39,6 +40,7 @@ from polypool.result import AsyncResult
 from polypool.signature import Signature
 from polypool.task import Task
 from polypool.watching import Emitted, Ended, Progress, Started
+from polypool.workflow import Workflow
 
 __all__ = [
     "ArgumentError",
@@ -58,6 +60,7 @@ __all__ = [
     "MissingExtra",
     "NoCurrentTask",
     "NotEncodable",
+    "NotRepeatable",
     "Polypool",
     "PolypoolError",
     "Progress",
@@ -78,6 +81,7 @@ __all__ = [
     "TraitMissing",
     "UnknownOption",
     "WaitInsideTask",
+    "Workflow",
     "chain",
     "chord",
     "current",

@@ -60,6 +60,14 @@ class GroupResult(Generic[V]):
         return Results(self.__getitem__, range(len(self)))
 
     @property
+    def parent(self) -> "AsyncResult[Any] | GroupResult[Any] | None":
+        """In a workflow: the step or the group whose result its members waited for."""
+        return AsyncResult[Any](self.id, self._outlet).parent
+
+    async def aparent(self) -> "AsyncResult[Any] | GroupResult[Any] | None":
+        return await AsyncResult[Any](self.id, self._outlet).aparent()
+
+    @property
     def completed_count(self) -> int:
         """How many have ended by now, in whatever way."""
         return self._outlet.hold(self._members.completed())
