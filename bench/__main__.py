@@ -11,7 +11,21 @@ from bench.machine import calibrate, facts
 from bench.reading import CannotMeasure, Extent, Reading
 from bench.table import show, show_machine
 
-FIGURES = ("drain", "celery", "send", "roundtrip", "sleepers", "cpu", "memory", "blocked", "recovery", "flat", "idle")
+FIGURES = (
+    "drain",
+    "celery",
+    "send",
+    "roundtrip",
+    "sleepers",
+    "cpu",
+    "memory",
+    "blocked",
+    "recovery",
+    "flat",
+    "idle",
+    "chains",
+    "chord",
+)
 ASKED_FOR = ("side_by_side", "memory_back")
 """Not part of `all`: these need what a checkout does not have, or many minutes."""
 REPEATS = 5

@@ -84,10 +84,10 @@ def celery_drain(python: str, count: int, options: tuple[str, ...], results: str
             seen = marks.seen(Path(folder))
             return (count - 1) / (seen.last_end - seen.first_end)
         finally:
-            _stop(worker)
+            stop(worker)
 
 
-def _stop(worker: subprocess.Popen[bytes]) -> None:
+def stop(worker: subprocess.Popen[bytes]) -> None:
     """In order, then whatever is left of its group."""
     worker.terminate()
     with suppress(subprocess.TimeoutExpired):

@@ -9,6 +9,7 @@ from typing import Any
 from bench.diary import Diary
 from bench.marks import Marks
 from polypool import Polypool
+from polypool.values import Values
 
 FLEETING_S = 5.0
 """How long the results of `fleeting` are kept."""
@@ -23,6 +24,20 @@ async def noop() -> None:
 
 async def echo(value: int) -> int:
     return value
+
+
+async def wait(user: int, seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return user
+
+
+async def count(values: Values[object]) -> int:
+    """A chord's body: how many came."""
+    found = 0
+    async for _ in values:
+        found += 1
+    marks.ended()
+    return found
 
 
 def answer(value: int) -> int:
@@ -78,7 +93,7 @@ async def visit(number: int, seconds: float) -> int:
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "asyncio": (noop, echo, nap, block, visit),
+    "asyncio": (noop, echo, nap, wait, count, block, visit),
     "threads": (answer, doze),
     "gevent": (doze,),
     "prefork": (reply, spin),
