@@ -126,6 +126,10 @@ class Model:
             fact.is_parked = False
         return len(lost)
 
+    def holds(self, delivery: Delivery, worker: str) -> bool:
+        fact = self.facts.get(delivery.id)
+        return fact is not None and fact.holder == worker and fact.is_of(delivery)
+
     def settle(
         self, delivery: Delivery, outcome: Outcome, now: float, follow_ups: Sequence[tuple[str, Fact]] = ()
     ) -> bool:

@@ -36,7 +36,7 @@ NAMES = [f"m{n}" for n in range(6)]
 DELAYS = st.integers(0, 9)
 BATCH = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)
 OUTCOMES: list[Outcome] = [
-    Done(b"\x01"),
+    *[Done(b"\x01")] * 4,
     Failed(Failure("E", "no")),
     Retry(),
     Deferred(),
@@ -47,15 +47,15 @@ OUTCOMES: list[Outcome] = [
 ]
 NEXTS = st.builds(
     Next,
-    st.sampled_from(NAMES),
-    st.sampled_from([0, 1, 2, 70, NO_PLACE]),
-    st.sampled_from(["flow", "flow", "success", "failure"]),
+    st.sampled_from(NAMES[:3]),
+    st.sampled_from([0, 0, 1, 1, 70, NO_PLACE]),
+    st.sampled_from(["flow", "flow", "flow", "success", "failure"]),
 )
 FLOWS = st.one_of(
     st.none(),
     st.builds(
         Flow,
-        st.sampled_from([0, 1, 1, 2, 3, OPEN]),
+        st.sampled_from([0, 0, 1, 2, 2, OPEN]),
         st.lists(NEXTS, max_size=3).map(tuple),
         countdown=st.sampled_from([0.0, 0.0, 3.0]),
     ),
@@ -119,6 +119,27 @@ class EngineMachine(RuleBasedStateMachine):
         engine, claims = self.scene.engine.broker, self.scene.claims
         given = claims.enroll(sent, within) if within else engine.put(sent)
         assert list(self.runner.run(given)) == expected
+
+    @rule(names=st.permutations(NAMES), waits=st.sampled_from([2, 2, 3, OPEN]), places=st.permutations([0, 0, 1, 2]))
+    def put_a_join(self, names: list[str], waits: int, places: list[int]) -> None:
+        """What chance alone makes too seldom: a step that waits for several, and those that it waits for."""
+        body, *members = names[:5]
+        flows = [Flow(waits), *(Flow(then=(Next(body, place),)) for place in places)]
+        self.model.tidy(self.clock())
+        news = [(name, *self._new(name, 0, flow=flow)) for name, flow in zip([body, *members], flows, strict=True)]
+        expected = [self.model.put(name, fact) for name, _, fact in news]
+        assert list(self.runner.run(self.scene.engine.broker.put([one for _, one, _ in news]))) == expected
+
+    @rule(worker=st.sampled_from(WORKERS), limit=st.integers(1, 4))
+    def run_some(self, worker: str, limit: int) -> None:
+        """A worker that is well takes a few, and whatever it holds succeeds."""
+        self.beat(worker)
+        self.take(worker, limit)
+        now = self.clock()
+        batch = [delivery for delivery in self.held if self.model.holds(delivery, worker)]
+        expected = [self.model.settle(delivery, OUTCOMES[0], now) for delivery in batch]
+        settlements = [self.scene.settlement(delivery, OUTCOMES[0]) for delivery in batch]
+        assert list(self.runner.run(self.scene.engine.broker.settle(settlements))) == expected
 
     @rule(worker=st.sampled_from(WORKERS), names=BATCH, priority=st.integers(-1, 1), flow=FLOWS)
     def claim(self, worker: str, names: list[str], priority: int, flow: Flow | None) -> None:
