@@ -64,10 +64,12 @@ def _end_uncounted(bulk: Part, counts: Callable[[str], bool]) -> Conversation[in
     """Members whose sender has not come to the end, as far as they are there."""
     ended = 0
     for start in count(0, WINDOW):
-        window = [f"{bulk.id}-{index}" for index in range(start, start + WINDOW)]
-        if not any((yield Read(window))):
+        members = [bulk.member(index) for index in range(start, start + WINDOW)]
+        if not any((yield Read([member.id for member in members]))):
             return ended
-        ended += yield from _end_window(window, counts)
+        steps = (id for member in members for id in step_ids(member, {}))
+        while window := list(islice(steps, WINDOW)):
+            ended += yield from _end_window(window, counts)
     return ended
 
 

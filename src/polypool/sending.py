@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from polypool.bulk import asend_all, one_by_one, send_all
-from polypool.canvas.compile import Compiled, Ground, Open, compile, first_call
+from polypool.canvas.compile import Compiled, Ground, Open, callbacks, compile, first_call
 from polypool.canvas.shape import Bulk, Call, Group, Shape
 from polypool.canvas.step import gatherer, message_of
 from polypool.core.ask import Put, Read, Seal
@@ -67,9 +67,11 @@ class Stream:
         """The group's place in the workflow's shape."""
         self._given = self.members.inside(given)
         first = self.members.source.first()
-        self.first = first_call(self.members.member_shape(first, 0, self._given))
+        shape = self.members.member_shape(first, 0, self._given)
+        self.first = first_call(shape)
         assert self.first is not None
-        return Bulk(self.first.task, queue=self.first.queue, pool=self.first.pool)
+        is_plain = isinstance(shape, Call) and not callbacks(shape)
+        return Bulk(self.first.task, None, self.first.queue, self.first.pool, None if is_plain else shape)
 
     def messages(self, open: Open, ground: Ground) -> Iterator[Message]:
         """What is sent for the members, one after the other."""

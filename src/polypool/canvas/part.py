@@ -64,7 +64,7 @@ class Part:
         if isinstance(self.shape, Group):
             return Part(f"{self.id}-{index}", self.shape.members[index])
         assert isinstance(self.shape, Bulk)
-        return Part(f"{self.id}-{index}", Call(self.shape.task, b""))
+        return Part(f"{self.id}-{index}", self.shape.member or Call(self.shape.task, b""))
 
     def members(self, count: int | None = None) -> Iterator["Part"]:
         """Of a group; `count` where the plan does not know."""
@@ -165,7 +165,11 @@ def _ids_within(part: Part, counts: Mapping[str, int]) -> Iterator[str]:
     if isinstance(part.shape, Bulk):
         yield part.whole
         count = counts.get(part.id, part.shape.count) or 0
-        yield from (f"{part.id}-{index}" for index in range(count))
+        if part.shape.member is None:
+            yield from (f"{part.id}-{index}" for index in range(count))
+        else:
+            for member in part.members(count):
+                yield from step_ids(member, counts)
     elif isinstance(part.shape, Group):
         for member in part.members():
             yield from step_ids(member, counts)

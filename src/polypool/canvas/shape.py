@@ -77,6 +77,8 @@ class Bulk(msgspec.Struct, frozen=True, array_like=True, tag="bulk", gc=False):
     count: int | None = None
     queue: str = DEFAULT_QUEUE
     pool: str = "threads"
+    member: "Shape | None" = None
+    """The first member, where it is more than a plain call: by it the others' steps are found to be shown or ended."""
 
 
 Shape = Call | Chain | Group | Chord | Bulk
