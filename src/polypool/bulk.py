@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
+from polypool.canvas.pace import Pace
 from polypool.core.ask import Put
 from polypool.core.error import ConfigurationError, WaitInsideTask
 from polypool.core.message import Message
 from polypool.core.port import Answer, Line
 from polypool.core.running import running
+from polypool.learning import Learning, items_in
 from polypool.pending import Pending, Waits
 from polypool.progress_bar import Meter
 
@@ -23,8 +25,6 @@ BATCH_AGE_S = 1.0
 """What comes slowly is not held back for longer, but until the next one comes."""
 IN_FLIGHT = 2
 """Batches handed over and not yet durable; one more is being filled."""
-SHARE_AT_ONCE = 4
-"""With `max_pending`, a batch is this part of it: some are replaced while the others run."""
 
 T = TypeVar("T")
 
@@ -35,21 +35,24 @@ def send_all(
     meter: Meter,
     how_far: Callable[[int], str] | None = None,
     max_pending: int | None = None,
+    pace: Pace | None = None,
 ) -> int:
     """Send them in order; how many there were. An id that is known already is passed over.
 
-    `max_pending`: never more than so many of them that have not ended, however long that takes. When the iterable or
-    the engine fails, what was accepted until then stays sent, and the error says how much.
+    `max_pending`: never more than so many of them that have not ended, however long that takes. `pace` is told what
+    those took that end, and holds the rest back so that it can learn: they are chunks, cut as it says. When the
+    iterable or the engine fails, what was accepted until then stays sent, and the error says how much.
     """
-    most = checked_max_pending(max_pending, blocks=True)
-    dispatch = Dispatch(line, meter, how_far, Pending(line, most, meter) if most else None)
+    dispatch = Dispatch(line, meter, how_far, _held_back(line, meter, max_pending, pace, blocks=True))
     with dispatch.telling():
         try:
-            for batch in _batches(messages, _batch_count(most)):
-                blocking(dispatch.send(batch, len(batch)))
+            for message in messages:
+                if dispatch.add(message):
+                    blocking(dispatch.flush())
+            blocking(dispatch.flush())
         finally:
             blocking(dispatch.landed())
-    return dispatch.sent
+    return dispatch.count
 
 
 async def asend_all(
@@ -58,55 +61,97 @@ async def asend_all(
     meter: Meter,
     how_far: Callable[[int], str] | None = None,
     max_pending: int | None = None,
+    pace: Pace | None = None,
 ) -> int:
     """The same, awaited; other coroutines run between two batches."""
-    most = checked_max_pending(max_pending, blocks=False)
-    dispatch = Dispatch(line, meter, how_far, Pending(line, most, meter) if most else None)
+    dispatch = Dispatch(line, meter, how_far, _held_back(line, meter, max_pending, pace, blocks=False))
     with dispatch.telling():
         try:
-            async for batch in _abatches(messages, _batch_count(most)):
-                await awaiting(dispatch.send(batch, len(batch)))
+            async for message in messages:
+                if dispatch.add(message):
+                    await awaiting(dispatch.flush())
+            await awaiting(dispatch.flush())
         finally:
             await awaiting(dispatch.landed())
-    return dispatch.sent
+    return dispatch.count
 
 
 class HoldsBack(Protocol):
-    """What knows how many more may be sent now, and waits until it is at least one; `Pending` is one."""
+    """What knows how many more may be sent now, and waits until it is at least one; `Pending` and `Learning` are."""
 
     @property
     def room(self) -> int: ...
-    def add(self, batch: Sequence[Message]) -> None: ...
+    @property
+    def batch_count(self) -> int:
+        """How many are best sent at once."""
+
+    def add(self, batch: Sequence[Message]) -> None:
+        """These are about to be sent."""
+
     def make_room(self, wanted: int) -> Waits[None]: ...
+
+    @property
+    def is_curious(self) -> bool:
+        """Whether it wants to `look` at what has ended, once all that was added is durable."""
+
+    def look(self) -> Waits[None]: ...
 
 
 class Dispatch:
-    """Hands batches over to the engine, a few ahead of what is durable. `sent` counts the items that are."""
+    """Gathers messages to batches and hands them over to the engine, a few ahead of what is durable.
+
+    A batch is full by count, by bytes, or by the time it took to come together.
+    """
 
     def __init__(
-        self, line: Line, meter: Meter, how_far: Callable[[int], str] | None = None, pending: HoldsBack | None = None
+        self, line: Line, meter: Meter, how_far: Callable[[int], str] | None = None, held_by: HoldsBack | None = None
     ) -> None:
-        self.sent = 0
+        self.count = 0
+        """Messages that are durable; of chunks, `_items` counts what is in them."""
+        self._items = 0
         self._line = line
         self._meter = meter
         self._how_far = how_far or _how_far
-        self._pending = pending
-        self._under_way: deque[tuple[int, Answer]] = deque()
+        self._held_by = held_by
+        self._under_way: deque[tuple[list[Message], Answer]] = deque()
+        self._begin()
 
-    def send(self, batch: list[Message], items: int) -> Waits[None]:
-        """Hand over a batch, which holds so many items: as a whole, or in parts as there is room for them."""
-        rest = batch
+    def _begin(self) -> None:
+        self._batch: list[Message] = []
+        self._bytes = 0
+        self._most = BATCH_COUNT if self._held_by is None else min(BATCH_COUNT, self._held_by.batch_count)
+
+    def add(self, message: Message) -> bool:
+        """Whether the batch is full now."""
+        if not self._batch:
+            self._began = monotonic()
+        self._batch.append(message)
+        self._bytes += len(message.args)
+        is_large = len(self._batch) >= self._most or self._bytes >= BATCH_BYTES
+        return is_large or monotonic() - self._began >= BATCH_AGE_S
+
+    def flush(self) -> Waits[None]:
+        """Hand over what was gathered: as a whole, or in parts as there is room for them."""
+        rest = self._batch
         while rest:
             part, rest = rest, []
-            if self._pending is not None:
-                if self._pending.room < len(part):
-                    yield from self.landed()  # what is not durable yet cannot be waited for
-                    yield from self._pending.make_room(len(part))
-                    part, rest = part[: self._pending.room], part[self._pending.room :]
-                self._pending.add(part)
-            self._under_way.append((items * len(part) // len(batch), self._line.ask(Put(part))))
+            if self._held_by is not None:
+                room = yield from self._room(self._held_by, len(part))
+                part, rest = part[:room], part[room:]
+                self._held_by.add(part)
+            self._under_way.append((part, self._line.ask(Put(part))))
             if len(self._under_way) > IN_FLIGHT:
                 yield from self._first_landed()
+        self._begin()
+
+    def _room(self, held_by: HoldsBack, wanted: int) -> Waits[int]:
+        if held_by.is_curious or held_by.room < wanted:
+            yield from self.landed()  # of what is not durable yet nothing is known
+        if held_by.is_curious:
+            yield from held_by.look()
+        if held_by.room < wanted:
+            yield from held_by.make_room(wanted)
+        return held_by.room
 
     def landed(self) -> Waits[None]:
         """Wait until all that was handed over is durable."""
@@ -120,17 +165,19 @@ class Dispatch:
             with self._meter:
                 yield
         except BaseException as error:
-            error.add_note(self._how_far(self.sent))
+            error.add_note(self._how_far(self._items))
             raise
 
     def _first_landed(self) -> Waits[None]:
-        items, answer = self._under_way.popleft()
+        batch, answer = self._under_way.popleft()
         try:
             yield answer
         except BaseException:
             self._under_way.clear()  # "the first so many" ends here, whatever became of those behind
             raise
-        self.sent += items
+        items = sum(map(items_in, batch))
+        self.count += len(batch)
+        self._items += items
         self._meter.advance(items)
 
 
@@ -200,47 +247,11 @@ async def one_by_one(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
             yield item
 
 
-class Batch:
-    """Messages until there are enough of them, by count, by bytes or by the time it took to get them."""
-
-    def __init__(self, most: int = BATCH_COUNT) -> None:
-        self.messages: list[Message] = []
-        self._most = most
-        self._bytes = 0
-        self._began = 0.0
-
-    def add(self, message: Message) -> bool:
-        """Whether it is full now."""
-        if not self.messages:
-            self._began = monotonic()
-        self.messages.append(message)
-        self._bytes += len(message.args)
-        is_large = len(self.messages) >= self._most or self._bytes >= BATCH_BYTES
-        return is_large or monotonic() - self._began >= BATCH_AGE_S
-
-
-def _batch_count(max_pending: int | None) -> int:
-    return BATCH_COUNT if max_pending is None else max(1, min(BATCH_COUNT, max_pending // SHARE_AT_ONCE))
-
-
-def _batches(messages: Iterable[Message], most: int) -> Iterator[list[Message]]:
-    batch = Batch(most)
-    for message in messages:
-        if batch.add(message):
-            yield batch.messages
-            batch = Batch(most)
-    if batch.messages:
-        yield batch.messages
-
-
-async def _abatches(messages: AsyncIterable[Message], most: int) -> AsyncIterator[list[Message]]:
-    batch = Batch(most)
-    async for message in messages:
-        if batch.add(message):
-            yield batch.messages
-            batch = Batch(most)
-    if batch.messages:
-        yield batch.messages
+def _held_back(line: Line, meter: Meter, max_pending: int | None, pace: Pace | None, blocks: bool) -> HoldsBack | None:
+    most = checked_max_pending(max_pending, blocks)
+    if pace is not None:
+        return Learning(line, pace, meter, most, may_wait=not blocks or running.get() is None)
+    return None if most is None else Pending(line, most, meter)
 
 
 def _how_far(sent: int) -> str:

@@ -18,6 +18,8 @@ Waits = Generator[Answer, Any, T]
 
 WINDOW = 1_000
 """Tasks looked at with one ask."""
+PARTS = 4
+"""A batch is this part of what there may be: some are replaced while the others run."""
 MARKS = 16
 """Tasks waited for first: those whose turn it is to end when there is room enough. A few are less work for the engine
 than all, and one of them is enough to know that it is time to look at those before."""
@@ -58,6 +60,14 @@ class Pending:
     @property
     def room(self) -> int:
         return self.most - len(self._open)
+
+    @property
+    def batch_count(self) -> int:
+        return max(1, self.most // PARTS)
+
+    @property
+    def is_curious(self) -> bool:
+        return False
 
     def add(self, batch: Sequence[Message]) -> None:
         """These are about to be sent."""

@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
 
 from polypool.arguments import Parameters
 from polypool.bulk import apart, asend_all, one_by_one, send_all
-from polypool.chunking import Chunks, asend_chunks, send_chunks
+from polypool.chunking import Chunks, Sizes
 from polypool.core.error import ConfigurationError, SendError
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
@@ -15,7 +15,7 @@ from polypool.group import GroupResult
 from polypool.inside import TaskInside
 from polypool.options import CALLBACKS, ComposeOptions, ManyOptions, SendOptions, Terms, standing_terms, terms_of
 from polypool.outlet import Outlet, asend, send
-from polypool.progress_bar import Meter, meter_of
+from polypool.progress_bar import meter_of
 from polypool.result import AsyncResult
 from polypool.signature import Signature
 
@@ -154,22 +154,19 @@ class Task(Generic[P, C, V]):
         took, smaller ones towards the end of a collection whose length is known. The call then stays about five
         seconds of work ahead of the workers; where none runs it goes on with 30 items a chunk. Otherwise as `map`.
         """
-        base, chunks, meter, most = self._chunks(items, n, False, options)
-        return GroupResult(base, send_chunks(self.outlet.line, chunks, meter, most), self.outlet)
+        return self._send_chunks(items, n, False, options)
 
     async def achunks(
         self, items: Iterable[Any] | AsyncIterable[Any], n: int | None = None, **options: Unpack[ManyOptions]
     ) -> GroupResult[list[V]]:
         """As `chunks`; `items` may be an async iterable too."""
-        base, chunks, meter, most = self._chunks(items, n, False, options)
-        return GroupResult(base, await asend_chunks(self.outlet.line, chunks, meter, most), self.outlet)
+        return await self._asend_chunks(items, n, False, options)
 
     def starchunks(
         self, tuples: Iterable[Arguments], n: int | None = None, **options: Unpack[ManyOptions]
     ) -> GroupResult[list[V]]:
         """As `chunks`, with each tuple's values as the arguments: to `chunks` what `starmap` is to `map`."""
-        base, chunks, meter, most = self._chunks(tuples, n, True, options)
-        return GroupResult(base, send_chunks(self.outlet.line, chunks, meter, most), self.outlet)
+        return self._send_chunks(tuples, n, True, options)
 
     async def astarchunks(
         self,
@@ -178,8 +175,7 @@ class Task(Generic[P, C, V]):
         **options: Unpack[ManyOptions],
     ) -> GroupResult[list[V]]:
         """As `starchunks`; `tuples` may be an async iterable too."""
-        base, chunks, meter, most = self._chunks(tuples, n, True, options)
-        return GroupResult(base, await asend_chunks(self.outlet.line, chunks, meter, most), self.outlet)
+        return await self._asend_chunks(tuples, n, True, options)
 
     def using(self, connection: Any) -> TaskInside[P, V]:
         """This task, sent over a database connection of your own: inside the transaction that is open there.
@@ -193,10 +189,6 @@ class Task(Generic[P, C, V]):
     def message(self, args: Arguments, kwargs: Mapping[str, Any], terms: Terms, id: str | None = None) -> Message:
         """What is sent for one call; `id` None makes one."""
         return self._addressed(self.arguments.encode(args, kwargs), terms, id)
-
-    def chunk(self, index: int, args: bytes, base: str, terms: Terms | None, each: Literal["item", "tuple"]) -> Message:
-        """What is sent for a group's member that is a chunk; `args` are encoded. None takes the task's own terms."""
-        return self._addressed(args, terms or self._standing, f"{base}-{index}", each)
 
     def _addressed(
         self, args: bytes, terms: Terms, id: str | None, each: Literal["item", "tuple"] | None = None
@@ -291,23 +283,38 @@ class Task(Generic[P, C, V]):
         count = await asend_all(self.outlet.line, messages, meter, max_pending=most)
         return GroupResult(base, count, self.outlet)
 
-    def _chunks(
-        self, items: Iterable[Any] | AsyncIterable[Any], size: int | None, spreads: bool, options: Mapping[str, Any]
-    ) -> tuple[str, Chunks, Meter, int | None]:
+    def _send_chunks(
+        self, items: Iterable[Any], n: int | None, spreads: bool, options: Mapping[str, Any]
+    ) -> GroupResult[list[V]]:
         progress, most, options = apart(options)
-        if size is None and options.get("task_id") is not None:
+        base, chunks = self._chunks(items, n, spreads, options)
+        meter, messages = meter_of(self.name, items, progress), chunks.messages(items)
+        count = send_all(self.outlet.line, messages, meter, chunks.how_far, most, chunks.pace)
+        return GroupResult(base, count, self.outlet)
+
+    async def _asend_chunks(
+        self, items: Iterable[Any] | AsyncIterable[Any], n: int | None, spreads: bool, options: Mapping[str, Any]
+    ) -> GroupResult[list[V]]:
+        progress, most, options = apart(options)
+        base, chunks = self._chunks(items, n, spreads, options)
+        meter, messages = meter_of(self.name, items, progress), chunks.amessages(items)
+        count = await asend_all(self.outlet.line, messages, meter, chunks.how_far, most, chunks.pace)
+        return GroupResult(base, count, self.outlet)
+
+    def _chunks(self, items: object, n: int | None, spreads: bool, options: Mapping[str, Any]) -> tuple[str, Chunks]:
+        if n is None and options.get("task_id") is not None:
             raise ConfigurationError(
                 f"{self.name}: task_id= makes sending again safe, and chunks whose size is found while they are sent "
                 "would be cut otherwise the second time; give their size, as in chunks(items, 100, task_id=…)"
             )
+        sizes = Sizes(self.name, items, n)
         base, terms = self._group_terms(options)
         each: Literal["item", "tuple"] = "tuple" if spreads else "item"
 
         def message_of(index: int, args: bytes) -> Message:
-            return self.chunk(index, args, base, terms, each)
+            return self._addressed(args, terms, f"{base}-{index}", each)
 
-        chunks = Chunks(self.name, self.arguments, items, size, spreads, message_of)
-        return base, chunks, meter_of(self.name, items, progress), most
+        return base, Chunks(self.name, self.arguments, sizes, spreads, message_of)
 
     def __repr__(self) -> str:
         return f"<Task {self.name}, {self.spec.pool}>"

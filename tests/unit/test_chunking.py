@@ -150,7 +150,7 @@ def test_items_are_checked_as_delay_checks_arguments(app: Polypool) -> None:
     with pytest.raises(ArgumentError, match="too many positional arguments") as wrong:
         app.tasks["add"].starchunks([(1, 2), (1, 2, 3)], 2)
     assert "item 1," in wrong.value.__notes__[0]
-    with pytest.raises(ArgumentError, match="is no tuple of arguments; for items that are the only argument") as single:
+    with pytest.raises(ArgumentError, match="is no tuple of arguments; say chunks") as single:
         app.tasks["add"].starchunks([(1, 2), 3], 2)  # type: ignore[list-item]  # what it refuses
     assert "item 1," in single.value.__notes__[0]
     with pytest.raises(ArgumentError, match="missing a required argument"):

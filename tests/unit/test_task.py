@@ -52,6 +52,12 @@ def app() -> Polypool:
     return Polypool("unit", broker="memory://", expires=60)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are full by what is in them, however long a busy machine takes to fill them."""
+    monkeypatch.setattr("polypool.bulk.BATCH_AGE_S", 1e9)
+
+
 @pytest.fixture
 def tray(app: Polypool) -> Tray:
     tray = Tray()
@@ -286,3 +292,11 @@ def test_many_calls_of_several_tasks_make_one_group(app: Polypool, tray: Tray) -
     assert len(group) == 4
     app.send_many([(add, (1,))], queue="elsewhere")
     assert tray.messages[-1].queue == "elsewhere"
+
+
+def test_what_comes_slowly_is_not_held_back_until_a_batch_is_full(
+    app: Polypool, tray: Tray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polypool.bulk.BATCH_AGE_S", 0.0)
+    declare(app).map(range(5))
+    assert [len(batch) for batch in tray.batches] == [1] * 5
