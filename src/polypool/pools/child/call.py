@@ -23,6 +23,7 @@ class Call:
         "attempt",
         "begun_at",
         "handle",
+        "interruption",
         "is_cancelled",
         "is_open",
         "is_plain",
@@ -55,6 +56,8 @@ class Call:
         """User code runs now, so an exception may be raised in it."""
         self.pending: BaseException | None = None
         """To be raised in it as soon as that can be."""
+        self.interruption: BaseException | None = None
+        """What was raised in it from outside, last."""
         self.is_cancelled = False
         self.was_interrupted = False
         self.keeps: Any = None
@@ -83,6 +86,7 @@ class Call:
         """Raise what it was interrupted with, once."""
         error, self.pending = self.pending, None
         if error is not None:
+            self.interruption = error
             raise error
 
     def tell_aside(self, is_waiting: bool) -> None:

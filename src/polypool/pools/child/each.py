@@ -21,6 +21,8 @@ def run_each(call: Call, items: Sequence[Any], gives_way: bool) -> list[Any]:
     try:
         for value in _begun(call, _giving_way(items) if gives_way else items):
             add(value)
+            if call.interruption is not None:
+                raise call.interruption  # which that item took for an error of its own
     except BaseException as error:
         error.add_note(_which(len(values)))
         raise
@@ -35,6 +37,8 @@ async def run_each_async(call: Call, items: Sequence[Any]) -> list[Any]:
     try:
         for value in _begun(call, items):
             add((await value) if is_async else value)
+            if call.interruption is not None:
+                raise call.interruption
             if clock() >= turn_at:
                 await asyncio.sleep(0)
                 turn_at = clock() + TURN

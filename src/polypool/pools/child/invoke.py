@@ -178,6 +178,7 @@ def interrupt_task(call: Call, error: BaseException, is_cancel: bool) -> None:
     if task is None:
         call.interrupt(error, is_cancel)  # raised when it starts
     elif not task.done():
+        call.interruption = error
         if is_cancel:
             call.is_cancelled = True
         else:

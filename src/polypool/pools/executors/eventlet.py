@@ -81,7 +81,7 @@ class EventletExecutor:
     def _throw(self, call: Call, error: BaseException, is_cancel: bool) -> None:
         call.interrupt(error, is_cancel)
         if call.is_open and call.handle is not None and not call.handle.dead:
-            call.pending = None
+            call.pending, call.interruption = None, error
             hubs.get_hub().schedule_call_global(0, call.handle.throw, error)
 
     def _leave(self) -> None:

@@ -75,7 +75,7 @@ class GeventExecutor:
     def _throw(self, call: Call, error: BaseException, is_cancel: bool) -> None:
         call.interrupt(error, is_cancel)
         if call.is_open and call.handle:
-            call.pending = None
+            call.pending, call.interruption = None, error
             call.handle.kill(error, block=False)
 
     def _leave(self) -> None:

@@ -64,6 +64,7 @@ class ThreadsExecutor:
             call.pending = None
             call.was_interrupted = True
             _raise_in(call.handle, type(error))
+            call.interruption = error
         self._interrupting = None
 
     def turn(self, when_turned: Callable[[], None]) -> None:
