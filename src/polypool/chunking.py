@@ -9,10 +9,12 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
 
-from polypool.bulk import one_by_one
+from polypool.bulk import asend_all, one_by_one, send_all
 from polypool.canvas.pace import Pace
 from polypool.core.error import ArgumentError, ConfigurationError, MessageTooLarge, SendError
 from polypool.core.message import Message
+from polypool.core.port import Line
+from polypool.progress_bar import Meter
 
 READS_FOR_S = 1.0
 """Where sizes are found, a source that has not given a chunk's items by then gives fewer: they are not held back."""
@@ -25,19 +27,27 @@ class Encodes(Protocol):
     def encode_each(self, items: list[Any], spreads: bool = False) -> bytes: ...
 
 
+def check_items(task: str, items: object) -> None:
+    """TypeError for what is no collection of items, or hardly meant as one."""
+    if isinstance(items, str | bytes | bytearray | Mapping) or not isinstance(items, Iterable | AsyncIterable):
+        raise TypeError(
+            f"{task}: {_shown(items)} is no collection of items; chunks(items, n) takes an iterable of them"
+        )
+
+
+def check_size(task: str, n: object) -> None:
+    """ConfigurationError for what is neither a number of items nor None, which has it found."""
+    if n is not None and (type(n) is not int or n < 1):
+        raise ConfigurationError(
+            f"{task}: n={_shown(n)} must be a whole number of items a chunk, at least 1; leave it out to have the "
+            "size found from the time that chunks take"
+        )
+
+
 class Sizes:
     """How many items each chunk is to have: always `n`, or what `pace` says at the time."""
 
-    def __init__(self, task: str, items: object, n: int | None) -> None:
-        if isinstance(items, str | bytes | bytearray | Mapping) or not isinstance(items, Iterable | AsyncIterable):
-            raise TypeError(
-                f"{task}: {_shown(items)} is no collection of items; chunks(items, n) takes an iterable of them"
-            )
-        if n is not None and (type(n) is not int or n < 1):
-            raise ConfigurationError(
-                f"{task}: n={_shown(n)} must be a whole number of items a chunk, at least 1; leave it out to have the "
-                "size found from the time that chunks take"
-            )
+    def __init__(self, items: object, n: int | None) -> None:
         self._n = n
         self.pace = Pace(operator.length_hint(items) or None) if n is None else None
 
@@ -79,15 +89,24 @@ class Sizes:
 
 
 class Chunks:
-    """The messages of a task's chunks. `message_of` makes one from its number and its arguments, encoded; `spreads`:
-    each item is a tuple of arguments."""
+    """A task's items as messages, `n` in each; None has their number found while they are sent. `message_of` makes one
+    from its number and its arguments, encoded; `spreads`: each item is a tuple of arguments."""
 
     def __init__(
-        self, task: str, arguments: Encodes, sizes: Sizes, spreads: bool, message_of: Callable[[int, bytes], Message]
+        self,
+        task: str,
+        arguments: Encodes,
+        items: Iterable[Any] | AsyncIterable[Any],
+        n: int | None,
+        spreads: bool,
+        message_of: Callable[[int, bytes], Message],
     ) -> None:
+        check_items(task, items)
+        check_size(task, n)
         self._task = task
         self._arguments = arguments
-        self._sizes = sizes
+        self._items = items
+        self._sizes = Sizes(items, n)
         self._spreads = spreads
         self._message_of = message_of
         self._count = 0
@@ -95,17 +114,18 @@ class Chunks:
 
     @property
     def pace(self) -> Pace | None:
+        """To be told what chunks take that end, where their size is found."""
         return self._sizes.pace
 
-    def messages(self, items: Iterable[Any]) -> Iterator[Message]:
+    def messages(self) -> Iterator[Message]:
         """Made when read. ArgumentError, NotEncodable and MessageTooLarge say of which item."""
-        if isinstance(items, AsyncIterable):
+        if isinstance(self._items, AsyncIterable):
             raise TypeError(f"{self._task}: async iterables are sent by the twins that are awaited, as `achunks`")
-        for chunk in self._sizes.cut(items):
+        for chunk in self._sizes.cut(self._items):
             yield from self._made(chunk)
 
-    async def amessages(self, items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Message]:
-        async for chunk in self._sizes.acut(one_by_one(items)):
+    async def amessages(self) -> AsyncIterator[Message]:
+        async for chunk in self._sizes.acut(one_by_one(self._items)):
             for message in self._made(chunk):
                 yield message
 
@@ -156,6 +176,16 @@ class Chunks:
                 raise ArgumentError(
                     f"{self._task}: {_shown(item)} is no tuple of arguments; say chunks where an item is all of them"
                 )
+
+
+def send_chunks(line: Line, chunks: Chunks, meter: Meter, max_pending: int | None = None) -> int:
+    """Send them in order; how many chunks there were. As `bulk.send_all`; `max_pending` counts chunks."""
+    return send_all(line, chunks.messages(), meter, chunks.how_far, max_pending, chunks.pace)
+
+
+async def asend_chunks(line: Line, chunks: Chunks, meter: Meter, max_pending: int | None = None) -> int:
+    """The same, awaited."""
+    return await asend_all(line, chunks.amessages(), meter, chunks.how_far, max_pending, chunks.pace)
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
 
 from polypool.arguments import Parameters
 from polypool.bulk import apart, asend_all, one_by_one, send_all
-from polypool.chunking import Chunks, Sizes
+from polypool.chunking import Chunks, asend_chunks, send_chunks
 from polypool.core.error import ConfigurationError, SendError
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
@@ -288,8 +288,7 @@ class Task(Generic[P, C, V]):
     ) -> GroupResult[list[V]]:
         progress, most, options = apart(options)
         base, chunks = self._chunks(items, n, spreads, options)
-        meter, messages = meter_of(self.name, items, progress), chunks.messages(items)
-        count = send_all(self.outlet.line, messages, meter, chunks.how_far, most, chunks.pace)
+        count = send_chunks(self.outlet.line, chunks, meter_of(self.name, items, progress), most)
         return GroupResult(base, count, self.outlet)
 
     async def _asend_chunks(
@@ -297,24 +296,24 @@ class Task(Generic[P, C, V]):
     ) -> GroupResult[list[V]]:
         progress, most, options = apart(options)
         base, chunks = self._chunks(items, n, spreads, options)
-        meter, messages = meter_of(self.name, items, progress), chunks.amessages(items)
-        count = await asend_all(self.outlet.line, messages, meter, chunks.how_far, most, chunks.pace)
+        count = await asend_chunks(self.outlet.line, chunks, meter_of(self.name, items, progress), most)
         return GroupResult(base, count, self.outlet)
 
-    def _chunks(self, items: object, n: int | None, spreads: bool, options: Mapping[str, Any]) -> tuple[str, Chunks]:
+    def _chunks(
+        self, items: Iterable[Any] | AsyncIterable[Any], n: int | None, spreads: bool, options: Mapping[str, Any]
+    ) -> tuple[str, Chunks]:
         if n is None and options.get("task_id") is not None:
             raise ConfigurationError(
                 f"{self.name}: task_id= makes sending again safe, and chunks whose size is found while they are sent "
                 "would be cut otherwise the second time; give their size, as in chunks(items, 100, task_id=…)"
             )
-        sizes = Sizes(self.name, items, n)
         base, terms = self._group_terms(options)
         each: Literal["item", "tuple"] = "tuple" if spreads else "item"
 
         def message_of(index: int, args: bytes) -> Message:
             return self._addressed(args, terms, f"{base}-{index}", each)
 
-        return base, Chunks(self.name, self.arguments, sizes, spreads, message_of)
+        return base, Chunks(self.name, self.arguments, items, n, spreads, message_of)
 
     def __repr__(self) -> str:
         return f"<Task {self.name}, {self.spec.pool}>"
