@@ -7,7 +7,7 @@ import msgspec
 
 from polypool.brokers.postgres.rows import Lanes, add, encoded, told, waits
 from polypool.brokers.postgres.session import Connection
-from polypool.brokers.postgres.signals import columns, dropped, signal
+from polypool.brokers.postgres.signals import columns, dropped, marked, signal
 from polypool.brokers.stored import Ending
 from polypool.core.codec import encode
 from polypool.core.join import Signal
@@ -109,11 +109,16 @@ async def _end(connection: Connection, ends: Sequence[Written]) -> set[tuple[int
 
 async def _end_and_signal(connection: Connection, ends: Sequence[Written], now: float) -> set[tuple[int, int]]:
     """Both in one statement: a round trip to the server as for other tasks."""
-    origins = [one.held for one in ends for _ in one.settlement.signals]
-    seqs, tokens = [seq for seq, _ in origins], [token for _, token in origins]
     signals = _signals(ends)
-    given = [*_endings(ends, *dropped(signals)), seqs, tokens, *columns(signals), now]
-    return {(seq, token) for seq, token, *_ in await connection.rows("end_and_signal", *given)}
+    if all(one.kind == "mark" for one in signals):
+        marks = marked((number, one) for number, end in enumerate(ends, 1) for one in end.settlement.signals)
+        rows = await connection.rows("end_and_mark", *_endings(ends), *marks, now)
+    else:
+        origins = [one.held for one in ends for _ in one.settlement.signals]
+        held = [[seq for seq, _ in origins], [token for _, token in origins]]
+        given = [*_endings(ends, *dropped(signals)), *held, *columns(signals), now]
+        rows = await connection.rows("end_and_signal", *given)
+    return {(seq, token) for seq, token, *_ in rows}
 
 
 def _endings(ends: Sequence[Written], *more: str) -> list[list[Any]]:

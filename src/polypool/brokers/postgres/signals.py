@@ -1,6 +1,7 @@
 """What endings mean to messages that wait, as arguments of statements."""
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from polypool.brokers.postgres.rows import told
@@ -16,6 +17,19 @@ def columns(signals: Sequence[Signal]) -> list[list[Any]]:
         [signal.place for signal in signals],
         [signal.cause or None for signal in signals],
     ]
+
+
+def marked(signals: Iterable[tuple[int, Signal]]) -> list[list[Any]]:
+    """Marks, each with the number of the run it comes from: the ids they go to, where in the rest those of each begin and
+    end (counted from 1), numbers, places."""
+    told: dict[str, list[tuple[int, int]]] = {}
+    for number, signal in signals:
+        told.setdefault(signal.id, []).append((number, signal.place))
+    ends = list(accumulate(map(len, told.values())))
+    starts = [end - len(marks) + 1 for end, marks in zip(ends, told.values(), strict=True)]
+    numbers = [number for marks in told.values() for number, _ in marks]
+    places = [place for marks in told.values() for _, place in marks]
+    return [list(told), starts, ends, numbers, places]
 
 
 def dropped(signals: Iterable[Signal]) -> list[str]:

@@ -12,7 +12,7 @@ WITH back AS (
         waits = nullif(given.waits, -1), marked = CASE WHEN given.waits IS NOT NULL THEN 0 END
     FROM unnest($1::bigint[], $2::bigint[], $3::float8[], $4::integer[], $5::integer[], $6::integer[], $7::bytea[],
                 $8::integer[]) AS given (seq, token, due, deliveries, lane, priority, body, waits)
-    WHERE live.seq = given.seq AND live.token = given.token AND live.state = 'running'
+    WHERE live.seq = given.seq AND live.token = given.token AND live.state || '' = 'running'
     RETURNING live.seq, live.token, live.lane, live.priority, given.body
 ), changed AS (
     UPDATE polypool.task SET body = back.body, lane = back.lane, priority = back.priority

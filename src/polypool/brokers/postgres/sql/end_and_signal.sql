@@ -6,7 +6,7 @@ WITH gone AS (
     DELETE FROM polypool.live
     USING unnest($1::bigint[], $2::bigint[], $3::text[], $4::float8[], $5::text[], $6::bytea[])
           AS given (seq, token, state, keep_until, reason, body)
-    WHERE live.seq = given.seq AND live.token = given.token AND live.state = 'running'
+    WHERE live.seq = given.seq AND live.token = given.token AND live.state || '' = 'running'
     RETURNING live.seq, live.token, given.state, given.keep_until, given.reason, given.body
 ), written AS (
     INSERT INTO polypool.ending (seq, state, token, keep_until, reason, body)
@@ -19,7 +19,7 @@ WITH gone AS (
          WITH ORDINALITY AS said (seq, token, id, kind, place, cause, number)
     -- IS TRUE: so it is looked up in a table made once, and not row by row.
     WHERE ((seq, token) IN (SELECT seq, token FROM gone)) IS TRUE
-), /* signal.sql */
+), /* aim.sql */, /* signal.sql */, /* drop.sql */
 SELECT seq, token, (SELECT count(pg_notify('polypool:results', told)) FROM unnest($7::text[]) AS told),
        (SELECT pg_notify('polypool:work', '') WHERE EXISTS (SELECT FROM moved WHERE state <> 'waiting'))
 FROM gone

@@ -3,7 +3,7 @@
 -- Result: the (seq, token) that were held. Fenced by (seq, token, running).
 WITH gone AS (
     DELETE FROM polypool.live USING unnest($1::bigint[], $2::bigint[]) AS given (seq, token)
-    WHERE live.seq = given.seq AND live.token = given.token AND live.state = 'running'
+    WHERE live.seq = given.seq AND live.token = given.token AND live.state || '' = 'running'
     RETURNING live.seq, live.token
 ), events AS (
     DELETE FROM polypool.event USING gone WHERE event.seq = gone.seq

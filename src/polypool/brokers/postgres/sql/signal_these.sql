@@ -7,6 +7,6 @@ WITH moment AS (
     SELECT id, kind, place, cause, number
     FROM unnest($1::text[], $2::text[], $3::integer[], $4::bytea[])
          WITH ORDINALITY AS said (id, kind, place, cause, number)
-), /* signal.sql */
+), /* aim.sql */, /* signal.sql */, /* drop.sql */
 SELECT (SELECT count(pg_notify('polypool:results', told)) FROM unnest($6::text[]) AS told),
        (SELECT pg_notify('polypool:work', '') WHERE EXISTS (SELECT FROM moved WHERE state <> 'waiting'))
