@@ -2,7 +2,7 @@
 
 from polypool.core.measure import Tally
 from polypool.core.message import Delivery
-from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Lost, Outcome, Retry, TimedOut, Usage
+from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Lost, Outcome, Replaced, Retry, TimedOut, Usage
 
 Key = tuple[str, str]
 
@@ -19,13 +19,15 @@ class Book:
         """Whether the last report may not have arrived."""
 
     def count(self, delivery: Delivery, pool: str, outcome: Outcome) -> None:
-        """Enter how one run ended and what it took."""
-        if isinstance(outcome, Deferred):
+        """Enter how one run ended and what it took. What there was no run of is no run: steps that only gather, and
+        those that are ended because of another."""
+        flow = delivery.message.flow
+        if isinstance(outcome, Deferred) or delivery.cause is not None or (flow is not None and flow.gathers):
             return
         tally = self._tally(delivery.message.task, pool)
         usage: Usage | None = None
         match outcome:
-            case Done():
+            case Done() | Replaced():
                 tally.succeeded += 1
                 usage = outcome.usage
             case Retry():
@@ -40,9 +42,7 @@ class Book:
             case Lost():
                 tally.lost += 1
         if usage is not None:
-            message = delivery.message
-            ready_at = message.sent_at if message.due is None else max(message.sent_at, message.due)
-            tally.add(usage, max(usage.started_at - ready_at, 0.0))
+            tally.add(usage, _waited(delivery, usage))
 
     def count_blocked(self, task: str, pool: str) -> None:
         self._tally(task, pool).blocked += 1
@@ -81,6 +81,16 @@ class Book:
         if tally is None:
             tally = self._unreported[key] = Tally(task, pool)
         return tally
+
+
+def _waited(delivery: Delivery, usage: Usage) -> float:
+    """Seconds for which it was due and did not run. Of a step that waited for others nobody knows when that was over,
+    and what it waited for them is no fault of this pool's: nothing."""
+    message = delivery.message
+    if message.is_waiting:
+        return 0.0
+    ready_at = message.sent_at if message.due is None else max(message.sent_at, message.due)
+    return max(usage.started_at - ready_at, 0.0)
 
 
 def _merge(book: dict[Key, Tally], key: Key, tally: Tally) -> None:
