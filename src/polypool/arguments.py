@@ -62,7 +62,7 @@ class Parameters:
         before it.
         """
         if given or names:
-            self._check_names((*[_COMING] * given, *args), {**kwargs, **dict.fromkeys(names, _COMING)})
+            self._check_names_with(args, kwargs, given, names)
         else:
             self._check_names(args, kwargs)
         try:
@@ -196,6 +196,23 @@ class Parameters:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise ArgumentError(f"{self._task}: {error}; it takes {self._signature}") from None
+
+    def _check_names_with(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: int, names: Sequence[str]
+    ) -> None:
+        try:
+            self._check_names((*[_COMING] * given, *args), {**kwargs, **dict.fromkeys(names, _COMING)})
+        except ArgumentError as error:
+            told = (
+                [
+                    "its first argument is the result of what comes before it; make it immutable, task.si(…), if it is "
+                    "to have none"
+                ]
+                if given
+                else []
+            )
+            told += [f"from the steps that it waits for it gets {', '.join(names)}"] if names else []
+            raise ArgumentError(f"{error}; {', and '.join(told)}") from None
 
     def _not_encodable(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: Exception) -> NotEncodable:
         names = [name for name, _ in self._lengthened(len(args))]

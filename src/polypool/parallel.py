@@ -1,10 +1,11 @@
 """Side by side: group and chord."""
 
 from collections.abc import AsyncIterable, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Protocol, TypeVar, overload
 
+from polypool.canvas.pace import Pace
 from polypool.canvas.shape import Bulk, Chord, Group, Shape
+from polypool.chunking import Sizes, check_items, check_size
 from polypool.composed import Composed, chain, one_outlet, part_of, parts_of
 from polypool.core.error import ConfigurationError, SendError
 from polypool.group import GroupResult
@@ -13,7 +14,7 @@ from polypool.result import AsyncResult
 from polypool.sending import Lazy
 from polypool.shaping import Given
 from polypool.signature import Signature
-from polypool.source import Source
+from polypool.source import MOST_LISTED, TOO_MANY, Source
 from polypool.waiting import order_of
 
 V = TypeVar("V")
@@ -36,7 +37,7 @@ class group(Composed[list[V], GroupResult[V]]):
     """Side by side: `group(a.s(1), b.s(2))`, or one iterable, which is read when the group is sent, once, and as it is
     sent if it is long. Its result is the list of theirs. Before another step it is the header of a chord."""
 
-    __slots__ = ("source",)
+    __slots__ = ("pace", "source")
 
     @overload
     def __init__(self, members: Iterable[Composed[V, Any]], /) -> None: ...
@@ -46,6 +47,8 @@ class group(Composed[list[V], GroupResult[V]]):
         super().__init__()
         if len(members) == 1 and isinstance(members[0], AsyncIterable):
             raise TypeError("a group reads plain iterables; write group([one async for one in …]), or task.amap(…)")
+        self.pace: Pace | None = None
+        """Of chunks whose size is found while they are sent."""
         parts = parts_of("a group", members)
         is_lazy = len(members) == 1 and isinstance(members[0], Iterator)
         self.source: Source[Composed[V, Any]] = Source(parts if is_lazy else list(parts))
@@ -64,12 +67,15 @@ class group(Composed[list[V], GroupResult[V]]):
         return group(task.s(*values) for values in tuples)
 
     @staticmethod
-    def chunks(task: "Maps[W]", items: Iterable[Any], n: int) -> "group[list[W]]":
+    def chunks(task: "Maps[W]", items: Iterable[Any], n: int | None = None) -> "group[list[W]]":
         """The task for `n` items at a time, which a worker runs one after the other: a member's result is the list of
-        theirs."""
-        if type(n) is not int or n < 1:
-            raise ConfigurationError(f"{task.name}: n={n!r} must be a whole number of items a chunk, at least 1")
-        return group(task.each(chunk) for chunk in _cut(items, n))
+        theirs. Without `n` their size is found while they are sent, as in `Task.chunks`."""
+        return _chunked(task, items, n, spreads=False)
+
+    @staticmethod
+    def starchunks(task: "Maps[W]", tuples: Iterable[tuple[Any, ...]], n: int | None = None) -> "group[list[W]]":
+        """As `chunks`, each tuple's values being the arguments."""
+        return _chunked(task, tuples, n, spreads=True)
 
     @overload
     def __or__(self, other: "group[W]") -> "chain[list[W]]": ...
@@ -94,6 +100,7 @@ class group(Composed[list[V], GroupResult[V]]):
 
     def clone(self) -> "group[V]":
         copy: group[V] = group.__new__(group)
+        copy.pace = self.pace
         copy.source = self.source.copied(lambda member: member.clone())
         return copy.like(self)
 
@@ -101,6 +108,8 @@ class group(Composed[list[V], GroupResult[V]]):
         if given.streamed is not None and given.streamed.members is self:
             return given.streamed.begin(given)
         members, inner = self.source.listed(), self.inside(given)
+        if len(members) > MOST_LISTED:
+            raise ConfigurationError(TOO_MANY)
         _order(members)
         shapes = tuple(self.member_shape(member, index, inner) for index, member in enumerate(members))
         return Group(shapes, **self.fields(given))
@@ -162,7 +171,7 @@ class chord(Composed[V, AsyncResult[V]]):
 
     @property
     def outlet(self) -> Outlet:
-        return one_outlet([self.header, self.body]) if self.header.source.first() is not None else self.body.outlet
+        return one_outlet([self.header, self.body] if self.header.source.first() is not None else [self.body])
 
     def clone(self) -> "chord[V]":
         copy: chord[V] = object.__new__(chord)
@@ -222,7 +231,10 @@ def _order(members: Sequence[Composed[Any, Any]]) -> list[int]:
     return order_of([member.waiting for member in members])
 
 
-def _cut(items: Iterable[Any], n: int) -> Iterator[list[Any]]:
-    items = iter(items)
-    while chunk := list(islice(items, n)):
-        yield chunk
+def _chunked(task: Maps[W], items: Iterable[Any], n: int | None, spreads: bool) -> group[list[W]]:
+    check_items(task.name, items)
+    check_size(task.name, n)
+    sizes = Sizes(items, n)
+    made: group[list[W]] = group(task.each(chunk, spreads) for chunk in sizes.cut(items))
+    made.pace = sizes.pace
+    return made

@@ -13,6 +13,7 @@ import msgspec
 
 from polypool.bulk import asend_all, one_by_one, send_all
 from polypool.canvas.compile import Compiled, Ground, Open, callbacks, compile, first_call
+from polypool.canvas.pace import Pace
 from polypool.canvas.shape import Bulk, Call, Group, Shape
 from polypool.canvas.step import gatherer, message_of
 from polypool.core.ask import Put, Read, Seal
@@ -33,7 +34,10 @@ AT_ONCE_BYTES = 4 << 20
 
 
 class Lazy(Protocol):
-    """A group, as far as reading its members needs it."""
+    """A group, as far as reading its members needs it. `pace` is that of chunks whose size is found meanwhile."""
+
+    @property
+    def pace(self) -> Pace | None: ...
 
     @property
     def source(self) -> Source[Any]: ...
@@ -77,6 +81,7 @@ class Stream:
         """What is sent for the members, one after the other."""
         assert self._given is not None
         for index, member in enumerate(self.members.source.stream()):
+            _refuse_waiting(member, index)
             shape = self.members.member_shape(member, index, self._given)
             id, edge = f"{open.base}-{index}", Next(open.join, index)
             if isinstance(shape, Call) and not shape.on_success and not shape.on_failure:
@@ -123,7 +128,8 @@ class Workflow:
     def _is_long(self, group: Lazy) -> bool:
         """Whether its members are read while they are sent."""
         at_once = MOST_LISTED if group.source.is_listed else AT_ONCE
-        return self.flow.get("max_pending") is not None or not group.source.read(at_once)
+        holds_back = group.pace is not None or self.flow.get("max_pending") is not None
+        return (holds_back and group.source.first() is not None) or not group.source.read(at_once)
 
     @property
     def count(self) -> int | None:
@@ -145,7 +151,7 @@ class Workflow:
         return Meter("a workflow" if first is None else first.task, total, self.flow.get("progress"))
 
     def opening(self, may_be_known: bool) -> Conversation[None]:
-        """All of a small one; of others what waits. `may_be_known`: somebody may have sent this id before."""
+        """All that is known yet, in one step if it is small. `may_be_known`: somebody may have sent this id before."""
         is_known = False
         if may_be_known:
             (record,) = yield Read([self.id])
@@ -156,11 +162,13 @@ class Workflow:
             yield from self._put(self.compiled.messages)
             self._refuse_again()
             return
-        waiting = [message for message in self.compiled.messages if message.is_waiting]
-        if is_known and len(waiting) <= AT_ONCE:
-            return  # written in one step with this id; callbacks among them may have been dropped since, and stay so
-        for start in range(0, len(waiting), AT_ONCE):
-            yield from self._put(waiting[start : start + AT_ONCE])
+        messages = self.compiled.messages
+        waiting = sum(message.is_waiting for message in messages)
+        # What waits was written in one step with this id. Callbacks among it may have been dropped since, and stay so.
+        first = waiting if is_known and waiting <= AT_ONCE else 0
+        for start in (*range(first, waiting, AT_ONCE), *range(waiting, len(messages), AT_ONCE)):
+            stop = min(start + AT_ONCE, waiting) if start < waiting else start + AT_ONCE
+            yield from self._put(messages[start:stop])
 
     def all_at_once(self) -> Conversation[None]:
         """Everything, where a transaction is around it."""
@@ -169,16 +177,15 @@ class Workflow:
             yield from self._put(messages[start : start + AT_ONCE])
         self._refuse_again()
 
-    def starting(self) -> Iterator[Message]:
-        """What runs at once; of a small one nothing is left."""
-        if not self.is_small:
-            yield from (message for message in self.compiled.messages if not message.is_waiting)
+    def members(self) -> Iterator[Message]:
+        """What is read while it is sent."""
         if self.stream is not None and self.compiled.open is not None:
             yield from self.stream.messages(self.compiled.open, self.ground)
 
     def closing(self) -> Conversation[None]:
         """After the members."""
         if (last := self.last()) is not None:
+            self._accepted = 0
             yield from self._put([last])
             yield from self.sealing()
         self._refuse_again()
@@ -230,9 +237,9 @@ def send_workflow(
     """Send it: the id that it got, and of a group how many members it has."""
     workflow = prepared(composed, outlet, args, kwargs)
     hold(outlet.line, workflow.opening("task_id" in composed.options))
-    if not workflow.is_small:
+    if workflow.stream is not None:
         most = composed.flow.get("max_pending")
-        send_all(outlet.line, workflow.starting(), workflow.meter(), max_pending=most)
+        send_all(outlet.line, workflow.members(), workflow.meter(), None, most, workflow.stream.members.pace)
         hold(outlet.line, workflow.closing())
     return workflow.id, workflow.count
 
@@ -243,9 +250,9 @@ async def asend_workflow(
     """The same, awaited."""
     workflow = prepared(composed, outlet, args, kwargs)
     await ahold(outlet.line, workflow.opening("task_id" in composed.options))
-    if not workflow.is_small:
-        most, messages = composed.flow.get("max_pending"), one_by_one(workflow.starting())
-        await asend_all(outlet.line, messages, workflow.meter(), max_pending=most)
+    if workflow.stream is not None:
+        most, messages = composed.flow.get("max_pending"), one_by_one(workflow.members())
+        await asend_all(outlet.line, messages, workflow.meter(), None, most, workflow.stream.members.pace)
         await ahold(outlet.line, workflow.closing())
     return workflow.id, workflow.count
 
@@ -278,10 +285,18 @@ def replacement_of(composed: Sends, message: Message, outlet: Outlet) -> Replace
     if workflow.stream is None:
         return Replaced(workflow.compiled.messages, flow)
     hold(outlet.line, workflow.opening(may_be_known=True))
-    send_all(outlet.line, workflow.starting(), workflow.meter())
+    send_all(outlet.line, workflow.members(), workflow.meter(), pace=workflow.stream.members.pace)
     hold(outlet.line, workflow.sealing())
     last = workflow.last()
     return Replaced([] if last is None else [last], flow)
+
+
+def _refuse_waiting(member: Any, index: int) -> None:
+    if member.waiting[1]:
+        raise ConfigurationError(
+            f"member {index:,} of a group waits for others in it (after={list(member.waiting[1])}), and a group of so "
+            f"many is read while it is sent, when nobody knows yet who they are; it may have {AT_ONCE:,} at most"
+        )
 
 
 def _bytes(message: Message) -> int:

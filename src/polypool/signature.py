@@ -73,7 +73,7 @@ class Signature(Composed[V, AsyncResult[V]]):
         fields = self.fields(given)
         inner = given.inside(self.options, self.waiting[1])
         if self.each is not None:
-            return chunk_of(self.task, self.args[0], self.each, inner, **fields)
+            return chunk_of(self.task, self.args[0], self.each, inner, is_immutable=True, **fields)
         if self.immutable:
             return call_of(self.task, self.args, self.kwargs, inner.without_arguments(), is_immutable=True, **fields)
         args = (*inner.args, *self.args) if inner.args else self.args

@@ -12,6 +12,13 @@ MOST_LISTED = 10_000
 """Members of a group that are held at once. Beyond that they are read while they are sent."""
 
 
+TOO_MANY = (
+    f"a group of more than {MOST_LISTED:,} members is read while it is sent, so its workflow has to begin with it, and "
+    "here something comes before it or is around it. Have the step before it return the group, which then takes that "
+    "step's place, or send fewer and larger members, with group.chunks(task, items)"
+)
+
+
 class Source(Generic[T]):
     """Made of a list, or of an iterator. Copies of one that reads share what it reads."""
 
@@ -54,11 +61,7 @@ class Source(Generic[T]):
         """All of them. ConfigurationError for more than MOST_LISTED that are not in memory yet."""
         self._refuse_again()
         if not self.is_listed and not self.read(MOST_LISTED):
-            raise ConfigurationError(
-                f"a group that is read from an iterator has more than {MOST_LISTED:,} members, and there is something "
-                "before it, so it cannot be read while it is sent. Have the step before it return the group, which "
-                "takes its place, or send fewer and larger members: group.chunks(task, items, n)"
-            )
+            raise ConfigurationError(TOO_MANY)
         return self._read
 
     def stream(self) -> Iterator[T]:

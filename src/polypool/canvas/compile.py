@@ -11,7 +11,7 @@ that of its last step, and all others follow from it:
 A chain that ends in a chain or a chord is one chain with it (`elements`), or two of their steps would have one id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ import msgspec
 from polypool.canvas.shape import Bulk, Call, Chain, Chord, Group, Shape
 from polypool.canvas.step import End, Ground, Step, listed, not_needed, told
 from polypool.core.codec import encode
+from polypool.core.error import ConfigurationError
 from polypool.core.join import OPEN, Input, Next, One, Ref, When
 from polypool.core.message import Message
 
@@ -74,7 +75,10 @@ def compile(
     weaver = _Weaver(reuse or {})
     weaver.node(shape, id, gathers=True)
     if id not in weaver.steps:
-        raise ValueError(f"workflow {id} has no last step: it is empty, or all of it is reused")
+        raise ConfigurationError(
+            f"workflow {id} has no last step, so nothing could be its result: it ends in a group without members, or "
+            "all of it is reused"
+        )
     weaver.steps[id].then.extend(tells)
     has_plan = keeps_plan and (len(weaver.steps) > 1 or weaver.open is not None)
     ground = msgspec.structs.replace(ground, root=ground.root or id) if len(weaver.steps) > 1 else ground
@@ -140,6 +144,11 @@ class _Weaver:
                 part = self._group(shape, id, gathers or bool(called_back))
             case Bulk():
                 part = self._bulk(shape, id, gathers)
+        if called_back and id not in self.steps:
+            raise ConfigurationError(
+                f"a group without members ({id}) has callbacks, and there is nothing they could wait for; set them on "
+                "what stands behind it"
+            )
         self._call_back(called_back, id)
         return part
 
@@ -189,6 +198,15 @@ class _Weaver:
             end = End((id,), One(id))
         return _Part(_NOBODY, _NOBODY, end)
 
+    def _refuse_unkept(self, tellers: Iterable[str]) -> None:
+        for id in tellers:
+            call = self.steps[id].call
+            if call is not None and call.policy.result_ttl <= 0:
+                raise ConfigurationError(
+                    f"{call.task}: result_ttl=0 keeps no result, and a step of this workflow is to read it; leave it "
+                    "out, or give it to the last step alone: .set(result_ttl=0)"
+                )
+
     def _call_back(self, called_back: list[tuple[When, Shape]], id: str) -> None:
         for number, (when, shape) in enumerate(called_back):
             known = len(self.steps)
@@ -201,10 +219,11 @@ class _Weaver:
     def _connect(self, end: End, part: _Part, *, name: str | None = None, when: When = "flow") -> None:
         """Have a part wait for what comes before it, and take its value in."""
         taken = Input(end.ref, name, is_failure=when == "failure")
-        for id in part.entries:
-            call = self.steps[id].call
-            if call is None or not call.is_immutable:
-                self.steps[id].inputs.append(taken)
+        takers = [id for id in part.entries if (call := self.steps[id].call) is None or not call.is_immutable]
+        for id in takers:
+            self.steps[id].inputs.append(taken)
+        if takers and when != "failure":
+            self._refuse_unkept(end.ids or ())
         if end.ids is None:
             self._leave_open(part)
             return
