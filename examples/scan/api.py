@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -24,17 +25,19 @@ from starlette.routing import Route
 from examples.scan.app import Scan, scan
 from examples.scan.app import app as polypool
 from examples.scan.settings import FOLDER
+from examples.scan.stages import STAGES as POOLS
 from examples.serving import listen, serve
-from polypool import AsyncResult, Emitted, Ended, Progress, TaskError
+from polypool import AsyncResult, Emitted, Ended, TaskError
 
 PHOTO_BYTES = 20_000_000
+STAGES = tuple(POOLS)
 
 
 async def send_photo(request: Request) -> Response:
     photo = await photo_in(request)
     path = FOLDER / f"{uuid.uuid4().hex}.jpg"
     await asyncio.to_thread(path.write_bytes, photo)
-    result = await scan.adelay(str(path))
+    result = await scan(str(path)).adelay()
     here = f"/scans/{result.id}"
     found_at = {"id": result.id, "result": here, "events": f"{here}/events"}
     return JSONResponse(found_at, status_code=202, headers={"location": here})
@@ -82,18 +85,28 @@ async def ending_of(result: AsyncResult[Scan], status: str) -> dict[str, object]
 async def tell_events(request: Request) -> Response:
     """A browser that lost the connection says what it saw last, and goes on from there."""
     result, _ = await known(request)
-    return EventSourceResponse(story_of(result, after=request.headers.get("last-event-id")))
+    return EventSourceResponse(story_of(result, request.headers.get("last-event-id", "")))
 
 
-async def story_of(result: AsyncResult[Scan], after: str | None) -> AsyncIterator[ServerSentEvent]:
-    async for event in result.aevents(after):
-        match event:
-            case Progress():
-                yield told("progress", {"done": event.done, "total": event.total, "note": event.note}, event.id)
-            case Emitted():
-                yield told("word", event.data, event.id)
-            case Ended():
-                yield told("end", {"status": event.state} | await ending_of(result, event.state), event.id)
+async def story_of(result: AsyncResult[Scan], seen_last: str) -> AsyncIterator[ServerSentEvent]:
+    """The chain's story is that of its stages, one after the other. An event's id says where to go on: the number of a
+    stage, and which of its events was the last."""
+    number, _, after = seen_last.partition(".")
+    first = int(number) if number.isdecimal() else 0
+    for done, stage in enumerate(STAGES[first:], first + 1):
+        async for event in stage_of(result, done).aevents(after or None):
+            if isinstance(event, Emitted):
+                yield told("word", event.data, f"{done - 1}.{event.id}")
+            elif isinstance(event, Ended) and event.state == "succeeded":
+                yield told("progress", {"done": done, "total": len(STAGES), "note": stage}, f"{done}.")
+        after = ""
+    status = await result.astatus()
+    yield told("end", {"status": status} | await ending_of(result, status), None)
+
+
+def stage_of(result: AsyncResult[Scan], number: int) -> AsyncResult[Any]:
+    """A chain's id is that of its last step; the others are numbered from 0."""
+    return result if number == len(STAGES) else polypool.result(f"{result.id}.{number - 1}")
 
 
 def told(kind: str, data: object, event_id: str | None) -> ServerSentEvent:

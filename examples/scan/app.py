@@ -1,4 +1,4 @@
-"""The pipeline: photo → shrink → vision → rule → answer → reward, each stage in the pool that suits it.
+"""The pipeline: photo → shrink → vision → rule → answer → reward, a chain, each stage in the pool that suits it.
 
 Run it with `polypool worker examples.scan.app:app`; one worker hosts all of the pools.
 """
@@ -13,13 +13,26 @@ from pathlib import Path
 import msgspec
 import openai
 
-from examples.scan.characters import Character, build_cache, meet
+from examples.scan.characters import build_cache, meet
 from examples.scan.model import Seen, name_it, say_how
 from examples.scan.pictures import shrink_picture
 from examples.scan.rules import Rule, find_rules
 from examples.scan.settings import BROKER, FOLDER
-from examples.scan.stages import STAGES
-from polypool import Emitted, Polypool, current
+from polypool import Polypool, chain, current
+
+
+class Advice(msgspec.Struct):
+    """What is known of a thing before anything is said about it."""
+
+    seen: Seen
+    rules: list[Rule]
+
+
+class Answer(msgspec.Struct):
+    """What is said about it."""
+
+    advice: Advice
+    words: str
 
 
 class Scan(msgspec.Struct):
@@ -52,34 +65,9 @@ PASSING = (openai.RateLimitError, openai.APIConnectionError, openai.InternalServ
 UNCLEAR = (*PASSING, msgspec.DecodeError)
 
 
-@app.task(timeout=600)
-async def scan(photo: str) -> Scan:
-    """The chain, by hand: send a stage, wait for its result, report, send the next.
-
-    While it waits it costs a few kilobytes; the worker has room for a thousand of these at once.
-    """
-    picture = await (await shrink.adelay(photo))
-    report("shrink")
-    seen = await (await vision.adelay(picture))
-    report("vision")
-    rules = await (await rule.adelay(seen))
-    report("rule")
-    writing = await answer.adelay(seen, rules)
-    async for event in writing.aevents():
-        if isinstance(event, Emitted):
-            current.emit(event.data)  # each word, as it comes
-    words = await writing
-    report("answer")
-    character = await (await reward.adelay(seen))
-    report("reward")
-    return Scan(
-        seen.item,
-        seen.material,
-        words,
-        [each.name for each in rules],
-        character.name,
-        character.greeting,
-    )
+def scan(photo: str) -> chain[Scan]:
+    """What a photo goes through: sent at once, and each stage gets what the one before it returned."""
+    return chain(shrink.s(photo), vision.s(), rule.s(), answer.s(), reward.s())
 
 
 # CPU: a process each, and a hard limit that really kills it.
@@ -98,28 +86,26 @@ async def vision(picture: str) -> Seen:
 
 # def: a thread each.
 @app.task
-def rule(seen: Seen) -> list[Rule]:
-    return find_rules(f"{seen.item} {seen.material}")
+def rule(seen: Seen) -> Advice:
+    return Advice(seen, find_rules(f"{seen.item} {seen.material}"))
 
 
 @app.task(autoretry_for=PASSING, max_retries=10, retry_backoff=0.5, retry_backoff_max=10, timeout=120)
-async def answer(seen: Seen, rules: list[Rule]) -> str:
+async def answer(advice: Advice) -> Answer:
     words = []
-    async for word in say_how(current.state, seen, rules):
+    async for word in say_how(current.state, advice.seen, advice.rules):
         current.emit(word)
         words.append(word)
-    return "".join(words)
+    return Answer(advice, "".join(words))
 
 
 @app.task
-def reward(seen: Seen) -> Character:
+def reward(answer: Answer) -> Scan:
+    seen = answer.advice.seen
     turn = int.from_bytes(hashlib.blake2b(seen.item.encode(), digest_size=4).digest())
-    return meet(character_cache(), seen.material, turn)
-
-
-def report(stage: str) -> None:
-    """Tell whoever watches that a stage is done."""
-    current.progress([*STAGES].index(stage) + 1, len(STAGES), note=stage)
+    character = meet(character_cache(), seen.material, turn)
+    rules = [each.name for each in answer.advice.rules]
+    return Scan(seen.item, seen.material, answer.words, rules, character.name, character.greeting)
 
 
 @cache

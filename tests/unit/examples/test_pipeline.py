@@ -13,7 +13,7 @@ from examples.photographs import CATALOGUE, as_taken
 from examples.provider.app import Account, create_app
 from examples.provider.limits import Limits
 from examples.scan import api
-from examples.scan.app import Scan, app, character_cache, scan
+from examples.scan.app import Scan, app, character_cache, scan, shrink
 from examples.scan.stages import STAGES
 from polypool.testing import captured, run_in_place
 from tests.unit.examples.serving import served
@@ -49,12 +49,12 @@ async def test_a_photo_is_named_answered_from_the_rules_and_rewarded(provider: s
     photo = folder / "photo.jpg"
     photo.write_bytes(as_taken(COFFEE, seed=1))
     async with run_in_place(app) as place:
-        told = await (await scan.adelay(str(photo)))
+        told = await (await scan(str(photo)).adelay())
     assert isinstance(told, Scan)
     assert (told.item, told.material) == (COFFEE.item, COFFEE.material)
     assert told.rules[0].startswith("ceramics-")
     assert "crockery" in told.answer.lower()
-    assert [sent.pool for sent in place.sent] == ["asyncio", *STAGES.values()]
+    assert {sent.task.rpartition(".")[2]: sent.pool for sent in place.sent} == STAGES
 
 
 async def test_a_user_sees_each_stage_then_the_words_then_the_end(provider: str, client: httpx.AsyncClient) -> None:
@@ -71,11 +71,26 @@ async def test_a_user_sees_each_stage_then_the_words_then_the_end(provider: str,
     assert "".join(data for kind, data in events if kind == "word") == story["result"]["answer"]
 
 
+async def test_a_user_who_was_cut_off_goes_on_where_the_story_broke(provider: str, client: httpx.AsyncClient) -> None:
+    async with run_in_place(app):
+        sent = await client.post("/scans", content=as_taken(COFFEE, seed=3), headers={"content-type": "image/jpeg"})
+        story = await told_after(client, sent.json()["events"], None)
+        for place, (last, _, _) in enumerate(story[:-1]):
+            assert await told_after(client, sent.json()["events"], last) == story[place + 1 :]
+
+
+async def told_after(client: httpx.AsyncClient, path: str, last: str | None) -> list[tuple[str, str, str]]:
+    """Ids, kinds and data of the events after one."""
+    headers = {} if last is None else {"last-event-id": last}
+    async with aconnect_sse(client, "GET", path, headers=headers) as source:
+        return [(event.id, event.event, event.data) async for event in source.aiter_sse()]
+
+
 async def test_a_form_is_as_good_as_a_body(client: httpx.AsyncClient, folder: Path) -> None:
     with captured(app) as sent:
         answered = await client.post("/scans", files={"photo": ("bottle.jpg", b"a photo", "image/jpeg")})
     assert answered.status_code == 202
-    assert Path(sent.of(scan)[0].args[0]).read_bytes() == b"a photo"
+    assert Path(sent.of(shrink)[0].args[0]).read_bytes() == b"a photo"
 
 
 @pytest.mark.parametrize(
