@@ -101,7 +101,7 @@ async def story_of(result: AsyncResult[Scan], seen_last: str) -> AsyncIterator[S
                 yield told("progress", {"done": done, "total": len(STAGES), "note": stage}, f"{done}.")
         after = ""
     status = await result.astatus()
-    yield told("end", {"status": status} | await ending_of(result, status), None)
+    yield told("end", {"status": status} | await ending_of(result, status), f"{len(STAGES)}.")
 
 
 def stage_of(result: AsyncResult[Scan], number: int) -> AsyncResult[Any]:
@@ -109,7 +109,7 @@ def stage_of(result: AsyncResult[Scan], number: int) -> AsyncResult[Any]:
     return result if number == len(STAGES) else polypool.result(f"{result.id}.{number - 1}")
 
 
-def told(kind: str, data: object, event_id: str | None) -> ServerSentEvent:
+def told(kind: str, data: object, event_id: str) -> ServerSentEvent:
     return ServerSentEvent(msgspec.json.encode(data).decode(), event=kind, id=event_id)
 
 
