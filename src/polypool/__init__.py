@@ -11,6 +11,7 @@ from polypool.core.error import (
     EngineError,
     EngineFull,
     EngineUnreachable,
+    InputMissing,
     MessageTooLarge,
     MissingExtra,
     NoCurrentTask,
@@ -39,6 +40,7 @@ from polypool.parallel import chord, group
 from polypool.result import AsyncResult
 from polypool.signature import Signature
 from polypool.task import Task
+from polypool.values import Values
 from polypool.watching import Emitted, Ended, Progress, Started
 from polypool.workflow import Workflow
 
@@ -56,6 +58,7 @@ __all__ = [
     "EngineUnreachable",
     "FailedStep",
     "GroupResult",
+    "InputMissing",
     "MessageTooLarge",
     "MissingExtra",
     "NoCurrentTask",
@@ -80,6 +83,7 @@ __all__ = [
     "TimeLimitExceeded",
     "TraitMissing",
     "UnknownOption",
+    "Values",
     "WaitInsideTask",
     "Workflow",
     "chain",
