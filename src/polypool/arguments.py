@@ -23,6 +23,9 @@ _Body = tuple[list[msgspec.Raw], dict[str, msgspec.Raw]]
 _split = msgspec.msgpack.Decoder(_Body).decode
 _split_list = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+_NONE_YET = encode([])
+"""Stands where Values come: everything that takes those takes a list."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _COMING: Any = Values.__new__(Values)
@@ -103,7 +106,11 @@ class Parameters:
 
     def decode(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
         """Typed by annotation. ArgumentError when what an older or newer sender sent does not fit."""
-        args, kwargs = self._typed(*self._split(body))
+        try:
+            positional, keyword = _split(body)
+        except _UNREADABLE as error:
+            raise self._unreadable(error) from None
+        args, kwargs = self._typed(positional, keyword)
         self._check_names(args, kwargs)
         return args, kwargs
 
@@ -112,15 +119,21 @@ class Parameters:
     ) -> tuple[list[Any], dict[str, Any]]:
         """The same of a step that takes other steps' results: in front of its own arguments and by name, each as
         MessagePack or as the Values that it is."""
-        positional, keyword = self._split(body)
-        args, kwargs = self._typed([*before, *positional], {**keyword, **named})
+        positional, keyword = self._parts(body)
+        first = [_NONE_YET if isinstance(value, Values) else value for value in before]
+        others = {name: _NONE_YET if isinstance(value, Values) else value for name, value in named.items()}
+        args, kwargs = self._typed([*first, *positional], {**keyword, **others})
+        args[: len(first)] = [
+            given if isinstance(given, Values) else arg for given, arg in zip(before, args, strict=False)
+        ]
+        kwargs.update({name: given for name, given in named.items() if isinstance(given, Values)})
         self._check_names(args, kwargs)
         return args, kwargs
 
     def decode_items(self, body: bytes, before: Sequence[bytes], each: Literal["item", "tuple"]) -> Sequence[Any]:
         """The items of a chunk: the only argument of a run each, or (`tuple`) a sequence of all of them. The list is
         the body's one argument, or comes `before`. ArgumentError, its note saying which item."""
-        positional, keyword = self._split(body)
+        positional, keyword = self._parts(body)
         arguments = [*before, *positional]
         if len(arguments) != 1 or keyword:
             raise ArgumentError(f"{self._task}: a chunk has one argument, the list of its items; it got {arguments}")
@@ -155,15 +168,17 @@ class Parameters:
         except (msgspec.ValidationError, ValueError):
             return decode_any(value)
 
-    def _split(self, body: bytes) -> _Body:
+    def _parts(self, body: bytes) -> _Body:
         try:
-            split: _Body = _split(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ArgumentError(f"{self._task}: its arguments cannot be read: {error}") from None
-        return split
+            parts: _Body = _split(body)
+        except _UNREADABLE as error:
+            raise self._unreadable(error) from None
+        return parts
+
+    def _unreadable(self, error: Exception) -> ArgumentError:
+        return ArgumentError(f"{self._task}: its arguments cannot be read: {error}")
 
     def _typed(self, positional: Sequence[Any], keyword: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """MessagePack by annotation; Values as they are."""
         parameters = self._positional
         if len(positional) > len(parameters):
             parameters = self._lengthened(len(positional))
@@ -171,11 +186,11 @@ class Parameters:
         try:
             args = []
             for raw, (name, decode) in zip(positional, parameters, strict=False):  # noqa: B007 - read when one fails
-                args.append(raw if type(raw) is Values else decode(raw))
+                args.append(decode(raw))
             kwargs = {}
             for name, raw in keyword.items():
-                kwargs[name] = raw if type(raw) is Values else self._by_name.get(name, self._other)(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                kwargs[name] = self._by_name.get(name, self._other)(raw)
+        except _UNREADABLE as error:
             raise ArgumentError(f"{self._task}: {_explained(name, str(error))}") from None
         return args, kwargs
 

@@ -54,13 +54,16 @@ class Invoker:
         started_at, begun = time.time(), time.perf_counter()
         metered, error = self._clock.begin(call.message.task), None
         try:
-            done = self._done(self._call_plain(call), call)
+            value = self._call_plain(call)
+            done = self._instead(value, call) if isinstance(value, Sendable) else _encode_result(value, call)
         except BaseException as raised:
             error = raised
         wall = time.perf_counter() - begun
         cpu = self._clock.end(call.message.task, metered, wall)
         usage = Usage(started_at, wall, cpu)
-        return _ended(done, usage) if error is None else judge(call, error, usage)
+        if error is not None:
+            return judge(call, error, usage)
+        return Done(done, usage) if type(done) is bytes else _replaced(done, usage)
 
     def _call_plain(self, call: Call) -> Any:
         runnable = call.runnable
@@ -113,14 +116,16 @@ class Invoker:
                 value = self._begun(call)
                 if call.runnable.is_async:
                     value = await value
-            done = self._done(value, call)
+            done = self._instead(value, call) if isinstance(value, Sendable) else _encode_result(value, call)
         except BaseException as raised:
             error = raised
         wall = time.perf_counter() - begun
         if is_metered:
             self._sampling.measured(call.message.task, wall)
         usage = Usage(started_at, wall, steps.cpu if steps is not None else None)
-        return _ended(done, usage) if error is None else judge(call, error, usage)
+        if error is not None:
+            return judge(call, error, usage)
+        return Done(done, usage) if type(done) is bytes else _replaced(done, usage)
 
     def _begun(self, call: Call) -> Any:
         """What calling the function returns: for an async def a coroutine, still to be awaited."""
@@ -157,19 +162,15 @@ class Invoker:
             value = runnable.function(*args, **kwargs)
             return await value if runnable.is_async else value
 
-    def _done(self, value: Any, call: Call) -> bytes | Replaced:
-        """What a run returned, encoded, or the workflow that takes its place."""
-        if isinstance(value, Sendable):
-            replaced = self._app.replacement(value, call.message)
-            if replaced is not None:
-                return replaced
-        return _encode_result(value, call)
+    def _instead(self, value: Sendable, call: Call) -> bytes | Replaced:
+        """The workflow that takes the place of a run that returned it."""
+        replaced = self._app.replacement(value, call.message)
+        return _encode_result(value, call) if replaced is None else replaced
 
 
-def _ended(done: bytes | Replaced, usage: Usage) -> Outcome:
-    if isinstance(done, Replaced):
-        return msgspec.structs.replace(done, usage=usage)
-    return Done(done, usage)
+def _replaced(done: Any, usage: Usage) -> Replaced:
+    replaced: Replaced = msgspec.structs.replace(done, usage=usage)
+    return replaced
 
 
 def interrupt_task(call: Call, error: BaseException, is_cancel: bool) -> None:
