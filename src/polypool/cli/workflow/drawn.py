@@ -1,16 +1,19 @@
 """A workflow's tree as a table with branches, and below it what failed and where the time went."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from polypool.canvas.node import Node, Tree
 from polypool.cli.table import Block, Note, Row, Table, columns
 from polypool.core.lifecycle import State
 from polypool.observe.words import ago, percent, span
 
-NARROW = 80
-"""Columns below which ids are left out, and names cut."""
-NAMES = 26
-"""Characters of what stands in a narrow terminal's first column."""
+T = TypeVar("T")
+
+NAMES = 24
+"""Characters of names below which a narrow terminal rather sees no ids, and then no times."""
+BETWEEN = 3
+"""Characters that rich puts between two columns."""
 MOST_ERRORS = 5
 
 _STYLES = {"failed": "red", "cancelled": "yellow", "running": "cyan", "unknown": "dim", "scheduled": "dim"}
@@ -19,10 +22,9 @@ _CALLBACK = {"success": "on success: ", "failure": "on failure: ", "returned": "
 
 def blocks(tree: Tree, width: int | None = None) -> list[Block]:
     """For people; `width` is that of their terminal."""
-    is_narrow = width is not None and width < NARROW
-    rows = tuple(_row(tree, node, branch, is_narrow) for node, branch in _lines(tree.root, "", ""))
-    heads = ("", "step", "state", ">queued", ">ran") if is_narrow else ("", "step", "id", "state", ">queued", ">ran")
-    shown: list[Block] = [Table(_title(tree), columns(*heads), rows)]
+    rows = tuple(_row(tree, node, branch) for node, branch in _lines(tree.root, "", ""))
+    table = Table(_title(tree), columns("", "step", "id", "state", ">queued", ">ran"), rows)
+    shown: list[Block] = [table if width is None else _fitted(table, width)]
     shown += [Note(text, "red") for text in _errors(tree.root)]
     shown += [Note(text) for text in (*_remarks(tree), _where_the_time_went(tree))]
     return shown
@@ -44,15 +46,35 @@ def _lines(node: Node, branch: str, below: str) -> Iterator[tuple[Node, str]]:
         yield from _lines(child, f"{below}{'└─ ' if is_last else '├─ '}", f"{below}{'   ' if is_last else '│  '}")
 
 
-def _row(tree: Tree, node: Node, branch: str, is_narrow: bool) -> Row:
+def _row(tree: Tree, node: Node, branch: str) -> Row:
     is_timed = node.kind == "task" and (node.queued is not None or node.running is not None)
     on_the_way = "●" if is_timed and node.id in tree.path else ""
-    name = branch + _name(node)
+    id = node.id.removeprefix(tree.root.id)
     times = (_span(node.queued, node), _span(node.running, node))
     style = _STYLES.get(node.state, "") if node.because is None else "dim"
-    if is_narrow:
-        return Row((on_the_way, _cut(name, NAMES), node.state, *times), style)
-    return Row((on_the_way, name, node.id.removeprefix(tree.root.id), _state(node), *times), style)
+    return Row((on_the_way, branch + _name(node), id, _state(node), *times), style)
+
+
+def _fitted(table: Table, width: int) -> Table:
+    """One line a step on a terminal that is so wide: without some columns, and with names cut, where it must be."""
+    lines = [tuple(column.name for column in table.columns), *(row.cells for row in table.rows)]
+    widest = [max(len(line[place]) for line in lines) for place in range(len(table.columns))]
+    room = 0
+    for kept in ((0, 1, 2, 3, 4, 5), (0, 1, 3, 4, 5), (0, 1, 3)):
+        room = width - sum(widest[place] for place in kept if place != 1) - BETWEEN * len(kept)
+        if room >= min(widest[1], NAMES):
+            break
+    rows = tuple(
+        Row(
+            tuple(_cut(cell, max(room, 1)) if place == 1 else cell for place, cell in _kept(row.cells, kept)), row.style
+        )
+        for row in table.rows
+    )
+    return Table(table.title, tuple(column for _, column in _kept(table.columns, kept)), rows)
+
+
+def _kept(cells: Sequence[T], kept: Sequence[int]) -> list[tuple[int, T]]:
+    return [(place, cells[place]) for place in kept]
 
 
 def _name(node: Node) -> str:
