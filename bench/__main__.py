@@ -26,7 +26,7 @@ FIGURES = (
     "chains",
     "chord",
 )
-ASKED_FOR = ("side_by_side", "memory_back")
+ASKED_FOR = ("side_by_side", "memory_back", "ids")
 """Not part of `all`: these need what a checkout does not have, or many minutes."""
 REPEATS = 5
 
@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
         default="",
         help="where: sqlite, redis, postgres, rabbitmq or a URL, for those figures that ask",
     )
-    parser.add_argument("--tasks", type=int, default=0, metavar="N", help="memory_back: how many, default: 100,000")
+    parser.add_argument("--tasks", type=int, default=0, metavar="N", help="memory_back and ids: how many of them")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it works")
     parser.add_argument("--repeats", type=int, metavar="N", help=f"repetitions, default: {REPEATS}, 1 with --quick")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there too")
