@@ -28,8 +28,6 @@ _NONE_YET = encode([])
 """Stands where Values come: everything that takes those takes a list."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_COMING: Any = Values.__new__(Values)
-"""Stands for an argument that is still to come."""
 
 
 class Parameters:
@@ -80,7 +78,7 @@ class Parameters:
         if not self._is_plain:
             positional, keyword = _split(body)
             # What the worker will do; here its error still meets the one who can mend it.
-            self._typed([*[_COMING] * given, *positional] if given else positional, keyword)
+            self._typed(positional, keyword, given)
         return body
 
     def encode_each(self, items: list[Any], spreads: bool = False) -> bytes:
@@ -178,10 +176,13 @@ class Parameters:
     def _unreadable(self, error: Exception) -> ArgumentError:
         return ArgumentError(f"{self._task}: its arguments cannot be read: {error}")
 
-    def _typed(self, positional: Sequence[Any], keyword: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def _typed(
+        self, positional: Sequence[Any], keyword: Mapping[str, Any], given: int = 0
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """What `given` arguments stand in front of."""
         parameters = self._positional
-        if len(positional) > len(parameters):
-            parameters = self._lengthened(len(positional))
+        if given or len(positional) > len(parameters):
+            parameters = self._lengthened(given + len(positional))[given:]
         name = ""
         try:
             args = []
@@ -216,7 +217,7 @@ class Parameters:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: int, names: Sequence[str]
     ) -> None:
         try:
-            self._check_names((*[_COMING] * given, *args), {**kwargs, **dict.fromkeys(names, _COMING)})
+            self._check_names((*[None] * given, *args), {**kwargs, **dict.fromkeys(names, None)})
         except ArgumentError as error:
             told = (
                 [

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, Unpack, overload
 
-from polypool.bulk import apart
+from polypool.bulk import apart, checked_max_pending
 from polypool.canvas.shape import Chain, Shape
 from polypool.core.error import ConfigurationError, SendError
 from polypool.core.running import Sendable
@@ -89,6 +89,7 @@ class Composed(Sendable, Generic[V, R]):
         after = _names(given.pop("after", after))
         on_success, on_failure = split_callbacks(given)
         progress, max_pending, given = apart(given)
+        checked_max_pending(max_pending, blocks=False)
         check_send_options(f"{self!r}.set", given)
         self.waiting = name, after
         self.options.update(given)

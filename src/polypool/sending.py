@@ -110,7 +110,7 @@ class Workflow:
         may_stream: bool = True,
     ) -> None:
         self.id = id
-        self.ground = msgspec.structs.replace(ground, root=ground.root or id)
+        self.ground = ground
         self.flow = composed.flow
         group = composed.first_group()
         self.stream = Stream(group) if group is not None and may_stream and self._is_long(group) else None
@@ -121,7 +121,8 @@ class Workflow:
                 "this group has no members, so there is nothing to send; only before another step may a group be empty"
             )
         if self.stream is not None and self.stream.first is not None:
-            self.ground = msgspec.structs.replace(self.ground, priority=getattr(self.stream.first, "priority", 0) or 0)
+            priority = getattr(self.stream.first, "priority", 0) or 0
+            self.ground = msgspec.structs.replace(ground, root=ground.root or id, priority=priority)
         self.compiled: Compiled = compile(self.shape, id, self.ground, tells=tells, keeps_plan=not tells)
         self._accepted = 0
 
