@@ -89,8 +89,9 @@ class Captured(Sequence[Sent]):
         self._sent: list[Sent] = []
 
     def add(self, messages: Sequence[Message]) -> None:
+        in_turn = sorted(messages, key=lambda message: message.is_waiting)  # as they will run
         self._sent.extend(
-            sent_of(message, self._tasks) for message in messages if message.flow is None or not message.flow.gathers
+            sent_of(message, self._tasks) for message in in_turn if message.flow is None or not message.flow.gathers
         )
 
     def of(self, task: Task[..., Any, Any] | str) -> list[Sent]:
