@@ -118,7 +118,11 @@ class Composed(Sendable, Generic[V, R]):
 
     @property
     def outlet(self) -> Outlet:
-        """Of the app that it is sent through."""
+        """Of the app that it is sent through. ConfigurationError where its tasks are of several, or there are none."""
+        return _the_one(self.outlets())
+
+    def outlets(self) -> Iterator[Outlet]:
+        """Of the apps of its tasks."""
         raise NotImplementedError
 
     def shape(self, given: Given) -> Shape:
@@ -213,9 +217,8 @@ class chain(Composed[V, AsyncResult[V]]):
     def __or__(self, other: Composed[W, Any]) -> "chain[W]":
         return chain(self, other)
 
-    @property
-    def outlet(self) -> Outlet:
-        return one_outlet(self.tasks)
+    def outlets(self) -> Iterator[Outlet]:
+        return (outlet for step in self.tasks for outlet in step.outlets())
 
     def clone(self) -> "chain[V]":
         copy: chain[V] = chain.__new__(chain)
@@ -268,15 +271,16 @@ def parts_of(where: str, given: tuple[Any, ...]) -> Iterator[Composed[Any, Any]]
     return (part_of(where, one).clone() for one in given)
 
 
-def one_outlet(parts: Iterable[Composed[Any, Any]]) -> Outlet:
-    """That of all of them. ConfigurationError where they are of several apps."""
-    outlets = [part.outlet for part in parts]
-    if any(outlet is not outlets[0] for outlet in outlets):
+def _the_one(outlets: Iterator[Outlet]) -> Outlet:
+    first = next(outlets, None)
+    if first is None:
+        raise ConfigurationError("a group needs at least one member, as in group(fetch.s(url) for url in urls)")
+    if any(outlet is not first for outlet in outlets):
         raise ConfigurationError(
             "the tasks of this workflow belong to several apps, and a workflow is sent to the broker of one; declare "
             "them all with one app, or have a task of the first app send what belongs to the other"
         )
-    return outlets[0]
+    return first
 
 
 def told_as_code(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar, overload
 from polypool.canvas.pace import Pace
 from polypool.canvas.shape import Bulk, Chord, Group, Shape
 from polypool.chunking import Sizes, check_items, check_size
-from polypool.composed import Composed, chain, one_outlet, part_of, parts_of
+from polypool.composed import Composed, chain, part_of, parts_of
 from polypool.core.error import ConfigurationError, SendError
 from polypool.group import GroupResult
 from polypool.outlet import Outlet
@@ -20,8 +20,6 @@ from polypool.waiting import order_of
 V = TypeVar("V")
 W = TypeVar("W")
 T = TypeVar("T")
-
-_NO_MEMBERS = "a group needs at least one member, as in group(fetch.s(url) for url in urls)"
 
 
 class Maps(Protocol[T]):
@@ -91,12 +89,10 @@ class group(Composed[list[V], GroupResult[V]]):
         """Its members; those of an iterator are read for it."""
         return tuple(self.source.listed())
 
-    @property
-    def outlet(self) -> Outlet:
+    def outlets(self) -> Iterator[Outlet]:
         first = self.source.first()
-        if first is None:
-            raise ConfigurationError(_NO_MEMBERS)
-        return one_outlet(self.source.listed()) if self.source.is_listed else first.outlet
+        members = self.source.listed() if self.source.is_listed else [first] if first is not None else []
+        return (outlet for member in members for outlet in member.outlets())
 
     def clone(self) -> "group[V]":
         copy: group[V] = group.__new__(group)
@@ -170,8 +166,12 @@ class chord(Composed[V, AsyncResult[V]]):
         return chain(self, other)
 
     @property
-    def outlet(self) -> Outlet:
-        return one_outlet([self.header, self.body] if self.header.source.first() is not None else [self.body])
+    def tasks(self) -> Sequence[Composed[Any, Any]]:
+        """Its header and its body."""
+        return self.header, self.body
+
+    def outlets(self) -> Iterator[Outlet]:
+        return (outlet for part in self.tasks for outlet in part.outlets())
 
     def clone(self) -> "chord[V]":
         copy: chord[V] = object.__new__(chord)

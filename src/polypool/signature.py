@@ -1,6 +1,6 @@
 """Signature: a task with arguments, not yet sent."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
 from polypool.canvas.shape import Call
@@ -61,9 +61,8 @@ class Signature(Composed[V, AsyncResult[V]]):
     def is_workflow(self) -> bool:  # type: ignore[override]
         return self.has_callbacks
 
-    @property
-    def outlet(self) -> Outlet:
-        return self.task.outlet
+    def outlets(self) -> Iterator[Outlet]:
+        yield self.task.outlet
 
     def clone(self) -> "Signature[V]":
         copy: Signature[V] = Signature(self.task, self.args, self.kwargs, self.immutable, self.each)
