@@ -113,11 +113,11 @@ async def stumble(x: int) -> int:
 
 
 @app.task
-async def fail_without(name: str) -> str:
-    """Succeeds once there is a file of that name."""
+async def need(x: int, name: str) -> int:
+    """Fails until there is a file of that name."""
     if not os.path.exists(name):
         raise FileNotFoundError(name)
-    return name
+    return x
 
 
 @app.task

@@ -2,7 +2,10 @@
 
 import asyncio
 import importlib.util
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -127,6 +130,41 @@ def test_a_workflow_is_cancelled_with_what_runs_of_it(stage: Stage) -> None:
     nothing_is_left(stage)
     assert steps.noted(stage.folder) == {}
     assert [run.has_ended for run in steps.runs(stage.folder)] == [False] * 5
+
+
+def test_a_failed_workflow_is_retried_from_the_failed_step_on_and_an_ended_one_replayed(stage: Stage) -> None:
+    steps = stage.steps
+    failed = chain(group(steps.square.s(n) for n in range(3)), steps.total.s(), steps.need.s("mended")).delay()
+    with pytest.raises(TaskFailed, match="mended"):
+        failed.get(timeout=PATIENCE)
+    (stage.folder / "mended").touch()
+    retried = steps.app.workflow(failed.id).retry()
+    assert retried.get(timeout=PATIENCE) == 5
+    assert sum(steps.begun(stage.folder).values()) == 4, "what had succeeded did not run again"
+    assert steps.app.workflow(retried.id).replay().get(timeout=PATIENCE) == 5
+    assert sum(steps.begun(stage.folder).values()) == 8
+    assert [run.id for run in steps.runs(stage.folder)].count(failed.id) == 0
+
+
+def test_the_command_line_shows_a_workflow_as_a_tree(stage: Stage) -> None:
+    sent = stage.steps.chord_of(3, 1).delay()
+    assert sent.get(timeout=PATIENCE) == 28
+    command = [
+        sys.executable,
+        "-m",
+        "polypool.cli.main",
+        "workflow",
+        "show",
+        sent.id,
+        "--broker",
+        stage.steps.app.broker,
+    ]
+    shown = subprocess.run(command, cwd=stage.folder, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    for words in ("steps.square", "steps.total", "steps.double", "succeeded"):
+        assert words in shown.stdout
+    told = json.loads(subprocess.run([*command, "--json"], cwd=stage.folder, capture_output=True, check=True).stdout)
+    assert sent.id in json.dumps(told)
 
 
 def nothing_is_left(stage: Stage) -> None:

@@ -80,7 +80,7 @@ def compile(
             "all of it is reused"
         )
     weaver.steps[id].then.extend(tells)
-    has_plan = keeps_plan and (len(weaver.steps) > 1 or weaver.open is not None)
+    has_plan = keeps_plan and (len(weaver.steps) > 1 or weaver.open is not None or bool(reuse))
     ground = msgspec.structs.replace(ground, root=ground.root or id) if len(weaver.steps) > 1 else ground
     messages = [
         step.message(ground, encode(shape) if has_plan and step.id == id else None) for step in weaver.steps.values()
