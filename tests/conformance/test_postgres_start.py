@@ -10,7 +10,11 @@ from polypool.brokers.postgres import migrate
 from polypool.brokers.postgres.migrate import SCHEMA
 from polypool.brokers.postgres.options import shown
 from polypool.brokers.postgres.statements import MIGRATIONS
+from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, EngineDamaged
+from polypool.core.join import Flow, Next
+from tests.conformance.joins_seen import ended, opened, take
+from tests.conformance.scene import ids, message
 from tests.engines.postgres import drop_schema, empty_schema, execute
 
 
@@ -56,6 +60,29 @@ async def test_tables_of_an_earlier_release_are_said_and_then_brought_up_to_date
     await engine.broker.open()
     [record] = await engine.results.read(["old"])
     assert record is not None and record.state == "queued"
+    await engine.broker.close()
+
+
+async def test_tables_of_the_release_before_workflows_are_brought_up_to_date(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrate, "SCHEMA", 2)
+        earlier.setattr(migrate, "MIGRATIONS", MIGRATIONS[:2])
+        assert "from version 0 to 2" in await migrate_engine(url)
+    execute(url, "INSERT INTO lane (queue, pool) VALUES ('default', 'threads')")
+    body = encode(message("old"))
+    execute(url, "INSERT INTO task (id, task, lane, priority, due, body) VALUES ('old', 'app.work', 1, 0, 1, $1)", body)
+    execute(url, "INSERT INTO live (seq, lane, state, priority, due) SELECT seq, lane, 'queued', 0, due FROM task")
+    with pytest.raises(EngineDamaged, match=r"of version 2 .* needs version 3; run `polypool migrate"):
+        await open_engine(f"{url}&migrate=no").broker.open()
+    assert "from version 2 to 3" in await migrate_engine(url)
+    engine = await opened(f"{url}&migrate=no", "w1")
+    await engine.broker.put([message("a", flow=Flow(then=(Next("b"),))), message("b", flow=Flow(1))])
+    taken = await take(engine)
+    assert ids(taken) == ["old", "a"]
+    assert all(await engine.broker.settle([ended(one) for one in taken]))
+    assert ids(await take(engine)) == ["b"]
     await engine.broker.close()
 
 

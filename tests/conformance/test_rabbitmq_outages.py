@@ -9,6 +9,7 @@ import pytest
 
 from polypool.brokers.rabbitmq import broker, sender
 from polypool.core.error import EngineFull
+from polypool.core.join import Flow, Next
 from polypool.core.message import Delivery
 from tests.conformance.scene import LANE, Scene, eventually, ids, message
 from tests.engines import rabbitmq
@@ -175,6 +176,12 @@ async def test_a_full_queue_that_rejects_takes_nothing(server: rabbitmq.Server, 
                 await front.put(f"more-{accepted}")
                 accepted += 1
         assert await front.state(f"more-{accepted}") is None, "what was refused left nothing behind"
+        later = message("later", due=time.time() + 3600)
+        with pytest.raises(EngineFull, match="rejects"):
+            await front.engine.broker.put(
+                [message("body", flow=Flow(1)), later, message("m", flow=Flow(then=(Next("body"),)))]
+            )
+        assert [await front.state(id) for id in ("m", "body", "later")] == [None] * 3, "nor of what it would not carry"
         assert len(await drained(front, accepted)) == accepted
         await eventually(lambda: is_accepted(front, f"more-{accepted}"), within=LONG)
     finally:
