@@ -48,7 +48,7 @@ class Meter:
         if state != self._state:
             self._state = state
             if self._bar is not None and self._row is not None:
-                self._bar.update(self._row, description=f"sending {self._what}{state}")
+                self._bar.update(self._row, description=f"{self._what}{state}")
 
     def _show(self) -> None:
         from rich import progress
