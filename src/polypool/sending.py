@@ -2,8 +2,8 @@
 
 A workflow of up to AT_ONCE messages is written in one atomic step. A larger one is sent in parts, those steps first
 that wait, so that nothing which runs already tells a step that is not there yet. A group of more members than are held
-in memory is read while it is sent: its join is put open, then come the members, then a step that knows how many there
-were, and the join is sealed. Sending again with the same `task_id` goes on where the first send broke off.
+in memory is read while it is sent: its join is put open, then come the members, the join is sealed, and last comes a
+step that knows how many there were. Sending again with the same `task_id` goes on where the first send broke off.
 """
 
 from collections.abc import Iterator, Mapping
@@ -185,10 +185,10 @@ class Workflow:
 
     def closing(self) -> Conversation[None]:
         """After the members."""
+        yield from self.sealing()
         if (last := self.last()) is not None:
-            self._accepted = 0
+            self._accepted = 0  # what is written last says whether a send came to its end
             yield from self._put([last])
-            yield from self.sealing()
         self._refuse_again()
 
     def last(self) -> Message | None:
