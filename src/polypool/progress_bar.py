@@ -40,15 +40,15 @@ class Meter:
 
     def waits(self, why: str) -> None:
         """Nothing more is sent for now; shown until more is."""
+        self._tell(f" ({why})")
         if self._bar is None and self._may_show:
             self._show()
-        self._tell(f" ({why})")
 
     def _tell(self, state: str) -> None:
         if state != self._state:
             self._state = state
             if self._bar is not None and self._row is not None:
-                self._bar.update(self._row, description=f"{self._what}{state}")
+                self._bar.update(self._row, description=f"{self._what}{state}", refresh=True)
 
     def _show(self) -> None:
         from rich import progress
@@ -62,7 +62,7 @@ class Meter:
             progress.TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._row = self._bar.add_task(self._what, total=self._total)
+        self._row = self._bar.add_task(f"{self._what}{self._state}", total=self._total)
         self._bar.start()
 
     def __enter__(self) -> Self:

@@ -1,0 +1,85 @@
+"""Run it all: a worker in a temporary folder, the ids, a bar, and what came of it.
+
+python -m examples.ids --count 100000
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from polypool import AsyncResult
+
+POLYPOOL = (sys.executable, "-m", "polypool.cli.main")
+WAITS_S = 2.0
+
+
+def main() -> None:
+    given = arguments()
+    if "IDS_RESULTS" in os.environ:
+        sys.exit(run(given.count, given.size, given.processes))
+    with tempfile.TemporaryDirectory(prefix="polypool-ids-") as folder:
+        os.environ["IDS_RESULTS"] = os.path.join(folder, "results.db")
+        os.environ.setdefault("IDS_BROKER", f"sqlite:///{folder}/queue.db")
+        sys.exit(run(given.count, given.size, given.processes))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m examples.ids", description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=100_000, help="how many ids (default 100,000)")
+    parser.add_argument("--size", type=int, help="ids a chunk (default: found, for chunks of half a second)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of the prefork pool (default: all)")
+    return parser.parse_args()
+
+
+def ids(count: int) -> Iterator[int]:
+    """As they would come from a file or a database: one after the other, never all in memory."""
+    yield from range(1, count + 1)
+
+
+def run(count: int, size: int | None, processes: int) -> int:
+    """The exit code is 1 when the database has not what the chord returned."""
+    from examples.ids.app import FILE, app, steps, total
+    from examples.ids.results import summed
+    from polypool import chord, group
+
+    with a_worker(processes):
+        began = time.monotonic()
+        result = chord(group.chunks(steps, ids(count), size), total.s()).delay()
+        summary = wait(result)
+        took = time.monotonic() - began
+    app.close()
+    rows, stored = summed(FILE)
+    print(f"{count:,} ids in {took:.1f} s, {count / took:,.0f} a second")
+    print(f"the chord: {summary['count']:,} results, sum {summary['sum']:,}, longest {summary['longest']:,}")
+    print(f"the database: {rows:,} rows, sum {stored:,}")
+    return 0 if (rows, stored) == (summary["count"], summary["sum"]) == (count, summary["sum"]) else 1
+
+
+def wait(result: "AsyncResult[dict[str, int]]") -> dict[str, int]:
+    """Until the chord has its result, with a bar for its header where there is a terminal."""
+    header = result.parent
+    if header is not None and sys.stderr.isatty():
+        header.get(progress=True)
+    return result.get()
+
+
+@contextmanager
+def a_worker(processes: int) -> Iterator[None]:
+    command = (*POLYPOOL, "worker", "examples.ids.app:app", "--pool", f"prefork={processes}", "--log-level", "error")
+    worker = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+if __name__ == "__main__":
+    main()
