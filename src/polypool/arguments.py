@@ -151,7 +151,11 @@ class Parameters:
         return Items(lambda count: self._lengthened(count)[:count], self._typed_item)
 
     def _typed_item(self, raw: Any, spreads: bool) -> Any:
-        args, _ = self._typed(_split_list(raw) if spreads else [raw], {})
+        try:
+            positional = _split_list(raw) if spreads else [raw]
+        except _UNREADABLE as error:
+            raise ArgumentError(f"{self._task}: each item is a tuple of arguments: {str(error).lower()}") from None
+        args, _ = self._typed(positional, {})
         self._check_names(args, {})
         return args if spreads else args[0]
 

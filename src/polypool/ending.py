@@ -16,6 +16,7 @@ _RAISED_INSIDE = (
     "NotEncodable",
     "NoCurrentTask",
     "WaitInsideTask",
+    "InputMissing",
     "AsyncioInGreenlet",
 )
 """Errors of ours that a run raises itself and that mean the same to whoever waits."""

@@ -38,6 +38,11 @@ class Execution:
     def held(self) -> int:
         return len(self._held)
 
+    @property
+    def asking(self) -> int:
+        """What children asked for and has not been answered."""
+        return len(self._asking)
+
     def start(self, deliveries: Sequence[Delivery], pool: Pool) -> None:
         """Run these in a pool; what must not be run is settled at once."""
         now = time.time()

@@ -2,13 +2,17 @@
 
 import asyncio
 
-from polypool.core.ask import Put, Read
+import msgspec
+
+from polypool.core.ask import Await, Put, Read
 from polypool.core.codec import encode
 from polypool.core.decide import decide
 from polypool.core.error import EngineUnreachable
+from polypool.core.gather import reference_in
+from polypool.core.join import Flow, Input, Many
 from polypool.core.lifecycle import State
 from polypool.core.message import Lane
-from polypool.core.outcome import Cancelled, Done, Lost
+from polypool.core.outcome import Cancelled, Cause, Done, Failure, Lost, Origin
 from polypool.worker.book import Book
 from polypool.worker.execute import Execution
 from polypool.worker.settle import Settler
@@ -52,6 +56,40 @@ async def test_an_unknown_task_goes_to_the_dead_letters_without_running() -> Non
     (record,) = await desk.engine.results.read(["a"])
     assert record is not None and record.is_dead and record.failure is not None
     assert "unknown task 'shop.pack'" in record.failure.message
+
+
+async def test_a_step_that_only_gathers_is_ended_without_its_pool() -> None:
+    desk = Desk()
+    desk.execution.known_tasks = {}
+    await desk.engine.broker.put([message("a", flow=Flow(gathers=True, inputs=(Input(Many("a", 2)),)))])
+    desk.execution.start(await desk.engine.taken("a"), desk.pool)
+    assert desk.pool.ran == [] and desk.execution.held == 0
+    assert await desk.state("a") is State.SUCCEEDED
+    (record,) = await desk.engine.results.read(["a"])
+    assert record is not None and record.value is not None and reference_in(record.value) == Many("a", 2)
+
+
+async def test_a_step_whose_earlier_one_failed_is_ended_without_running() -> None:
+    desk = Desk()
+    cause = encode(Cause(State.FAILED, Failure("ValueError", "no", origin=Origin("before", "shop.make"))))
+    (taken,) = await desk.engine.taken("a")
+    desk.execution.start([msgspec.structs.replace(taken, cause=cause)], desk.pool)
+    assert desk.pool.ran == []
+    assert await desk.state("a") is State.FAILED
+    (record,) = await desk.engine.results.read(["a"])
+    assert record is not None and record.failure is not None
+    assert record.failure.origin == Origin("before", "shop.make")
+
+
+async def test_a_wait_that_a_child_gives_up_is_given_up_at_the_engine() -> None:
+    desk = Desk()
+    await desk.engine.taken("a")
+    replies: list[object] = []
+    give_up = desk.execution.asked(Await(["a"], 600.0), lambda value, error: replies.append((value, error)))
+    await turns(lambda: desk.execution.asking == 1)
+    give_up()
+    await turns(lambda: desk.execution.asking == 0)
+    assert replies == []
 
 
 async def test_being_fenced_off_cancels_everything_it_runs() -> None:
