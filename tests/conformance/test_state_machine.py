@@ -9,66 +9,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from polypool.core.codec import decode
-from polypool.core.join import NO_PLACE, OPEN, Flow, Next
+from polypool.core.join import Flow, Next
 from polypool.core.message import Delivery, Message
-from polypool.core.outcome import (
-    Cancelled,
-    Cause,
-    Dead,
-    Deferred,
-    Done,
-    Failed,
-    Failure,
-    Lost,
-    Outcome,
-    Replaced,
-    Retry,
-)
+from polypool.core.outcome import Outcome, Replaced
 from polypool.core.report import Search
-from tests.conformance.model import POLICY, Because, Fact, Model
+from tests.conformance.model import POLICY, Fact, Model
 from tests.conformance.scene import LANE, LEASE, Clock, Scene, message
+from tests.conformance.story import BACK, BATCH, DELAYS, FLOWS, JOINS, MOSTLY_DONE, NAMES, OUTCOMES, WORKERS, because
 from tests.engines import redis
 from tests.engines.postgres import drop_schema, empty_schema
-
-WORKERS = ["w1", "w2"]
-NAMES = [f"m{n}" for n in range(6)]
-DELAYS = st.integers(0, 9)
-BATCH = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4)
-OUTCOMES: list[Outcome] = [
-    *[Done(b"\x01")] * 4,
-    Failed(Failure("E", "no")),
-    Retry(),
-    Deferred(),
-    Deferred(until=1_000_009.0),
-    Cancelled(),
-    Lost("killed"),
-    Dead("unknown task"),
-]
-NEXTS = st.builds(
-    Next,
-    st.sampled_from(NAMES[:3]),
-    st.sampled_from([0, 0, 1, 1, 70, NO_PLACE]),
-    st.sampled_from(["flow", "flow", "flow", "success", "failure"]),
-)
-FLOWS = st.one_of(
-    st.none(),
-    st.builds(
-        Flow,
-        st.sampled_from([0, 0, 1, 2, 2, OPEN]),
-        st.lists(NEXTS, max_size=3).map(tuple),
-        countdown=st.sampled_from([0.0, 0.0, 3.0]),
-    ),
-)
-"""Of any shape, rings among them: what a composed workflow never is, an engine can be told all the same."""
-
-
-def because(delivery: Delivery) -> Because | None:
-    if delivery.cause is None:
-        return None
-    cause = decode(delivery.cause, Cause)
-    assert cause.failure.origin is not None
-    return cause.state, cause.failure.origin.id
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -82,6 +31,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="polypool-machine-")
         self.clock, self.model = Clock(), Model()
         self.held: list[Delivery] = []
+        self.names = list(NAMES)
+        """Of what may be cancelled, purged and sealed, the newest last."""
 
     @initialize()
     def open(self) -> None:
@@ -120,26 +71,26 @@ class EngineMachine(RuleBasedStateMachine):
         given = claims.enroll(sent, within) if within else engine.put(sent)
         assert list(self.runner.run(given)) == expected
 
-    @rule(names=st.permutations(NAMES), waits=st.sampled_from([2, 2, 3, OPEN]), places=st.permutations([0, 0, 1, 2]))
-    def put_a_join(self, names: list[str], waits: int, places: list[int]) -> None:
-        """What chance alone makes too seldom: a step that waits for several, and those that it waits for."""
-        body, *members = names[:5]
-        flows = [Flow(waits), *(Flow(then=(Next(body, place),)) for place in places)]
+    @rule(waits=JOINS, places=st.permutations([0, 0, 1, 2]), worker=st.sampled_from(WORKERS), outcomes=MOSTLY_DONE)
+    def begin_a_join(self, waits: int, places: list[int], worker: str, outcomes: list[Outcome]) -> None:
+        """What chance alone makes too seldom: a step that waits for several, with some of those taken and ended."""
+        body, *members = [f"j{self.model.placed}-{number}" for number in range(5)]
+        self.names += [members[-1], body]
+        flows = [Flow(waits, (Next("m0"),)), *(Flow(then=(Next(body, place),)) for place in places)]
         self.model.tidy(self.clock())
-        news = [(name, *self._new(name, 0, flow=flow)) for name, flow in zip([body, *members], flows, strict=True)]
+        news = [(name, *self._new(name, 2, flow=flow)) for name, flow in zip([body, *members], flows, strict=True)]
         expected = [self.model.put(name, fact) for name, _, fact in news]
         assert list(self.runner.run(self.scene.engine.broker.put([one for _, one, _ in news]))) == expected
+        self.work(worker, outcomes)
 
-    @rule(worker=st.sampled_from(WORKERS), limit=st.integers(1, 4))
-    def run_some(self, worker: str, limit: int) -> None:
-        """A worker that is well takes a few, and whatever it holds succeeds."""
+    @rule(worker=st.sampled_from(WORKERS), outcomes=MOSTLY_DONE)
+    def work(self, worker: str, outcomes: list[Outcome]) -> None:
+        """A worker that is well runs one after the other, and whatever else it held ends with it."""
         self.beat(worker)
-        self.take(worker, limit)
-        now = self.clock()
-        batch = [delivery for delivery in self.held if self.model.holds(delivery, worker)]
-        expected = [self.model.settle(delivery, OUTCOMES[0], now) for delivery in batch]
-        settlements = [self.scene.settlement(delivery, OUTCOMES[0]) for delivery in batch]
-        assert list(self.runner.run(self.scene.engine.broker.settle(settlements))) == expected
+        for outcome in outcomes:
+            self.take(worker, 1)
+            self._settle([(one, outcome) for one in self.held if self.model.holds(one, worker)])
+            self.states_are_those_of_the_model()
 
     @rule(worker=st.sampled_from(WORKERS), names=BATCH, priority=st.integers(-1, 1), flow=FLOWS)
     def claim(self, worker: str, names: list[str], priority: int, flow: Flow | None) -> None:
@@ -178,10 +129,13 @@ class EngineMachine(RuleBasedStateMachine):
         """Of all there ever were, so that stale tokens are tried too."""
         if self.held:
             chosen = [(self.held[-1 - index % len(self.held)], outcome) for index, outcome in picks]
-            batch = [self.scene.settlement(delivery, outcome) for delivery, outcome in chosen]
-            self.model.tidy(self.clock())
-            expected = [self.model.settle(delivery, outcome, self.clock()) for delivery, outcome in chosen]
-            assert list(self.runner.run(self.scene.engine.broker.settle(batch))) == expected
+            self._settle(chosen)
+
+    def _settle(self, chosen: list[tuple[Delivery, Outcome]]) -> None:
+        self.model.tidy(self.clock())
+        batch = [self.scene.settlement(delivery, outcome) for delivery, outcome in chosen]
+        expected = [self.model.settle(delivery, outcome, self.clock()) for delivery, outcome in chosen]
+        assert list(self.runner.run(self.scene.engine.broker.settle(batch))) == expected
 
     @rule(index=st.integers(0, 50), names=BATCH, waits=st.integers(1, 2), flow=FLOWS)
     def replace(self, index: int, names: list[str], waits: int, flow: Flow | None) -> None:
@@ -194,20 +148,23 @@ class EngineMachine(RuleBasedStateMachine):
             expected = self.model.settle(delivery, outcome, self.clock(), [(name, fact) for name, _, fact in news])
             assert self.runner.run(self.scene.settle(delivery, outcome)) == expected
 
-    @rule(name=st.sampled_from(NAMES), places=st.integers(0, 3))
-    def seal(self, name: str, places: int) -> None:
+    @rule(back=BACK, places=st.integers(0, 3))
+    def seal(self, back: int, places: int) -> None:
+        name = self.names[-back % len(self.names)]
         self.model.tidy(self.clock())
         answer = self.runner.run(self.scene.engine.broker.seal(name, places))
         assert answer == self.model.seal(name, places, self.clock())
 
-    @rule(name=st.sampled_from(NAMES))
-    def cancel(self, name: str) -> None:
+    @rule(back=BACK)
+    def cancel(self, back: int) -> None:
+        name = self.names[-back % len(self.names)]
         self.model.tidy(self.clock())
         [answer] = self.runner.run(self.scene.engine.broker.cancel([name]))
         assert answer == self.model.cancel(name, self.clock())
 
-    @rule(name=st.sampled_from(NAMES))
-    def purge(self, name: str) -> None:
+    @rule(back=BACK)
+    def purge(self, back: int) -> None:
+        name = self.names[-back % len(self.names)]
         self.model.tidy(self.clock())
         answer = self.runner.run(self.scene.engine.inspector.act("purge", Search(ids=(name,))))
         assert answer == self.model.purge(name, self.clock())
@@ -240,15 +197,16 @@ class EngineMachine(RuleBasedStateMachine):
             fact.state, fact.is_dead, fact.deliveries, fact.is_cancelled = "queued", False, 0, False
             fact.because = None
 
-    @rule(seconds=st.sampled_from([1, 2, LEASE, 40]))
+    @rule(seconds=st.sampled_from([1, 1, 2, 2, LEASE, 40]))
     def let_time_pass(self, seconds: float) -> None:
         self.clock.move(seconds)
 
     @invariant()
     def states_are_those_of_the_model(self) -> None:
         self.model.tidy(self.clock())
-        records = self.runner.run(self.scene.engine.results.read(NAMES))
-        for name, record in zip(NAMES, records, strict=True):
+        known = sorted({*self.names, *self.model.facts})
+        records = self.runner.run(self.scene.engine.results.read(known))
+        for name, record in zip(known, records, strict=True):
             fact = self.model.facts.get(name)
             if record is None or fact is None:
                 assert record is None and fact is None, name
