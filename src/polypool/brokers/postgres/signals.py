@@ -10,18 +10,20 @@ from polypool.core.join import Signal
 
 
 def columns(signals: Sequence[Signal]) -> list[list[Any]]:
-    """Ids, kinds, places and causes, in order."""
+    """Ids, kinds, places and numbers of causes, in order; and the causes, each once: one may be that of thousands."""
+    causes: dict[bytes, int] = {}
     return [
         [signal.id for signal in signals],
         [signal.kind for signal in signals],
         [signal.place for signal in signals],
-        [signal.cause or None for signal in signals],
+        [causes.setdefault(signal.cause, len(causes) + 1) if signal.cause else None for signal in signals],
+        list(causes),
     ]
 
 
 def marked(signals: Iterable[tuple[int, Signal]]) -> list[list[Any]]:
-    """Marks, each with the number of the run it comes from: the ids they go to, where in the rest those of each begin and
-    end (counted from 1), numbers, places."""
+    """Marks, each with the number of the run it comes from: the ids they go to, where in the rest those of each begin
+    and end (counted from 1), numbers, places."""
     told: dict[str, list[tuple[int, int]]] = {}
     for number, signal in signals:
         told.setdefault(signal.id, []).append((number, signal.place))

@@ -7,7 +7,8 @@ WITH back AS (
     UPDATE polypool.live
     SET state = CASE WHEN live.is_cancelled THEN 'queued' WHEN given.waits IS NOT NULL THEN 'waiting'
                      WHEN given.due > $9::float8 THEN 'scheduled' ELSE 'queued' END,
-        due = CASE WHEN live.is_cancelled THEN live.due ELSE coalesce(given.due, live.due) END, deliveries = given.deliveries, worker = NULL,
+        due = CASE WHEN live.is_cancelled THEN live.due ELSE coalesce(given.due, live.due) END,
+        deliveries = given.deliveries, worker = NULL,
         lane = coalesce(given.lane, live.lane), priority = coalesce(given.priority, live.priority),
         waits = nullif(given.waits, -1), marked = CASE WHEN given.waits IS NOT NULL THEN 0 END
     FROM unnest($1::bigint[], $2::bigint[], $3::float8[], $4::integer[], $5::integer[], $6::integer[], $7::bytea[],

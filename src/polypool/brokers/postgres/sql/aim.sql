@@ -1,5 +1,5 @@
--- A part of other statements: what is said to messages that may wait, in `said` (id, kind, place, cause, number in order), by
--- message.
+-- A part of other statements: what is said to messages that may wait, in `said` (id, kind, place, cause: its number, number in
+-- order), by message.
 -- Result: `aimed` (id, places and numbers of the marks, since: number of the first of these, until: number of the first
 -- break or drop, kind and cause of that one).
 aimed AS (

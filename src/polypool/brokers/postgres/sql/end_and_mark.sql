@@ -12,9 +12,9 @@ WITH gone AS (
     INSERT INTO polypool.ending (seq, state, token, keep_until, reason, body)
     SELECT seq, state, token, keep_until, reason, body FROM gone
 ), moment AS (
-    SELECT $13::float8 AS now
+    SELECT $13::float8 AS now, NULL::bytea[] AS causes
 ), aimed AS (
-    SELECT id, places, NULL::bigint[] AS numbers, 0 AS since, NULL::bigint AS until, NULL AS kind, NULL::bytea AS cause
+    SELECT id, places, NULL::bigint[] AS numbers, 0 AS since, NULL::bigint AS until, NULL AS kind, NULL::integer AS cause
     FROM unnest($8::text[], $9::integer[], $10::integer[]) AS one (id, first, last)
     CROSS JOIN LATERAL (
         SELECT array_agg(place) AS places

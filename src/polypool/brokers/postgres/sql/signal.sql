@@ -1,5 +1,5 @@
 -- A part of other statements: what endings mean to messages that wait, once it stands in `aimed` (see aim.sql), at a `moment`
--- (now). Of what is said after a break or a drop nothing counts.
+-- (now, causes: whatever is why something is broken, each once). Of what is said after a break or a drop nothing counts.
 -- Result: `moved` (state), those that waited and were told; `change` still has what drop.sql deletes.
 -- Tables: task, live, mark. Each that waits is changed once, however many told it, and all are locked first, in the
 -- order of seq, so that nobody who does the same can stand in another's way twice. Whoever comes second sees, once it has the
@@ -28,8 +28,8 @@ met AS MATERIALIZED (
 ), change AS (
     SELECT seq, sum(fresh) AS fresh, NULL::integer AS sealed,
            CASE WHEN sum(fresh) + max(marked) >= max(waits) THEN 'ready' ELSE max(kind) END AS way,
-           (array_agg(cause) FILTER (WHERE cause IS NOT NULL))[1] AS cause
-    FROM (SELECT seq, fresh, NULL::integer, NULL::integer, NULL, NULL::bytea FROM marked
+           max(cause) AS cause
+    FROM (SELECT seq, fresh, NULL::integer, NULL::integer, NULL, NULL::integer FROM marked
           UNION ALL
           SELECT seq, CASE WHEN waits = 1 AND since < coalesce(until, since + 1) THEN 1 ELSE 0 END, marked, waits, kind, cause
           FROM met) AS part (seq, fresh, marked, waits, kind, cause)
