@@ -28,7 +28,7 @@ def cancel(id: str) -> Conversation[bool]:
         flow = views[id].flow if id in views else None
         if flow is None or flow.replacement is None:
             return bool(was_ended)
-        others = yield from end_part(returned(id, flow.replacement), lambda _: True)
+        others = yield from cancel_returned(id, flow.replacement)
     return bool(was_ended) or others > 0
 
 
@@ -42,6 +42,11 @@ def cancel_members(id: str, known: int | None) -> Conversation[int]:
         part = Part(id, Bulk("", known))
     ended: int = yield from end_part(part, lambda one: one.startswith(f"{id}-") and one[len(id) + 1 :].isdecimal())
     return ended
+
+
+def cancel_returned(step: str, replacement: bytes) -> Conversation[int]:
+    """End the workflow that a run of this step returned; how many steps of it had not ended."""
+    return end_part(returned(step, replacement), lambda _: True)
 
 
 def end_part(part: Part, counts: Callable[[str], bool]) -> Conversation[int]:

@@ -1,7 +1,23 @@
 """Serve an Ask against an engine: the one place that knows which port a request is for."""
 
+from collections.abc import Generator
+from typing import Any, TypeVar
+
 from polypool.core.ask import Ask, Await, Cancel, Find, Follow, Put, Read, Reply, Seal
 from polypool.core.port import Engine
+
+T = TypeVar("T")
+
+
+async def converse(engine: Engine, conversation: Generator[Ask, Any, T]) -> T:
+    """Answer one ask after the other, to what comes of them."""
+    try:
+        ask = next(conversation)
+        while True:
+            ask = conversation.send(await answer(engine, ask))
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
 
 
 async def answer(engine: Engine, ask: Ask) -> Reply:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from polypool.brokers.answer import answer
+from polypool.brokers.answer import answer, converse
+from polypool.cancelling import cancel_returned
 from polypool.core.ask import Ask
 from polypool.core.decide import decide, refuse
+from polypool.core.error import EngineError
 from polypool.core.event import Event
 from polypool.core.message import Delivery
-from polypool.core.outcome import Deferred, Lost, Outcome, Settlement
+from polypool.core.outcome import Cancelled, Deferred, Lost, Outcome, Settlement
 from polypool.core.pool_port import Pool
 from polypool.core.port import Engine
 from polypool.worker.book import Book
@@ -32,6 +34,7 @@ class Execution:
         # By token too: a worker that was fenced off may be given a message again before its former run has ended.
         self._held: dict[tuple[str, int], tuple[Delivery, Pool]] = {}
         self._asking: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self.known_tasks: Mapping[str, Any] = {}
 
     @property
@@ -54,6 +57,8 @@ class Execution:
                 runnable.append(delivery)
             else:
                 self._settle(delivery, outcome, pool.kind)
+                if isinstance(outcome, Cancelled):
+                    self._end_what_it_returned(delivery)
         if runnable:
             pool.run(runnable)
 
@@ -99,6 +104,20 @@ class Execution:
             task, id, kind, seconds, stack,
         )  # fmt: skip
         self._book.count_blocked(task, kind)
+
+    def _end_what_it_returned(self, delivery: Delivery) -> None:
+        """It was cancelled while it ran, and returned a workflow before it knew: nobody else ends that."""
+        flow = delivery.message.flow
+        if flow is not None and flow.replacement is not None:
+            ending = asyncio.ensure_future(self._cancel_returned(delivery.id, flow.replacement))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    async def _cancel_returned(self, id: str, replacement: bytes) -> None:
+        try:
+            await converse(self._engine, cancel_returned(id, replacement))
+        except EngineError as error:
+            logger.warning("%s was cancelled; the workflow that it had returned goes on: %s", id, error)
 
     async def _answer(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> None:
         try:

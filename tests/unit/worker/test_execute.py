@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 
+from polypool.canvas.shape import Chain, Group
 from polypool.core.ask import Await, Put, Read
 from polypool.core.codec import encode
 from polypool.core.decide import decide
@@ -16,6 +17,7 @@ from polypool.core.outcome import Cancelled, Cause, Done, Failure, Lost, Origin
 from polypool.worker.book import Book
 from polypool.worker.execute import Execution
 from polypool.worker.settle import Settler
+from tests.unit.flows import call, returns
 from tests.unit.worker.stand import Engine, Pool, message, turns
 
 
@@ -130,3 +132,17 @@ async def test_what_a_child_asks_is_answered_and_its_errors_go_back_to_it() -> N
     desk.execution.asked(Read(["sub"]), lambda value, error: replies.append((value, error)))
     await turns(lambda: len(replies) == 2)
     assert isinstance(replies[1][1], EngineUnreachable)
+
+
+async def test_what_a_run_returned_before_it_knew_that_it_was_cancelled_is_ended_too() -> None:
+    desk = Desk()
+    deliveries = await desk.engine.taken("a")
+    desk.execution.start(deliveries, desk.pool)
+    assert await desk.engine.broker.cancel(["a"]) == [True]
+    desk.execution.ended(deliveries[0], returns(Group((call(), Chain((call(), call())))))(deliveries[0]))
+    await desk.settler.drained()
+    desk.execution.start(await desk.engine.broker.take([Lane("default", "threads")], 1, "w1", 0.0), desk.pool)
+    ids = ["a", "a~", "a~-0", "a~-1", "a~-1.0"]
+    async with asyncio.timeout(60):
+        while [record and record.state for record in await desk.engine.results.read(ids)] != [State.CANCELLED] * 5:
+            await asyncio.sleep(0)

@@ -173,8 +173,8 @@ def _most(tree: Tree) -> str:
         return ""
     if is_queued:
         return (
-            f"\nThe longest wait for a free slot: {node.task}, {span(most)}. `polypool status` shows whether its pool "
-            "is full"
+            f"\nThe longest wait for a free slot: {node.task}, {span(most)}. `polypool status` shows whether a worker "
+            "serves its queue, and whether its pool is full"
         )
     return f"\nThe longest run on the way: {node.task}, {span(most)}"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from polypool.brokers.answer import converse
 from polypool.canvas.part import Part, step_ids, whole_plan
 from polypool.canvas.shape import Bulk, Call, Chain, Group, Shape
 from polypool.cli.documents import Workflows, WorkflowSeen
 from polypool.cli.given import OptionalNumbers
 from polypool.cli.look import Looking, look, looking
 from polypool.cli.table import Row, Table, columns
-from polypool.cli.workflow.converse import converse
 from polypool.core.ask import Find, Read
 from polypool.core.gather import WINDOW
 from polypool.core.lifecycle import State

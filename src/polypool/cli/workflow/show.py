@@ -6,10 +6,10 @@ from shutil import get_terminal_size
 
 import click
 
+from polypool.brokers.answer import converse
 from polypool.canvas.node import Tree
 from polypool.cli.given import OptionalNumbers
 from polypool.cli.look import Looking, look, looking
-from polypool.cli.workflow.converse import converse
 from polypool.cli.workflow.drawn import blocks
 from polypool.core.port import Engine
 from polypool.surveying import MEMBERS, survey
