@@ -33,7 +33,8 @@ class Composed(Sendable, Generic[V, R]):
 
     is_workflow = True
 
-    def __init__(self) -> None:
+    def begin(self) -> None:
+        """Say nothing yet beyond its parts."""
         self.options: dict[str, Any] = {}
         self.flow: dict[str, Any] = {}
         """`progress` and `max_pending`: how a group's members are sent."""
@@ -208,7 +209,7 @@ class chain(Composed[V, AsyncResult[V]]):
     @overload
     def __init__(self, steps: Iterable[Composed[Any, Any]], /) -> None: ...
     def __init__(self, *steps: Any) -> None:
-        super().__init__()
+        self.begin()
         self.tasks: Sequence[Composed[Any, Any]] = [one for part in parts_of("a chain", steps) for one in _steps(part)]
         """Its steps."""
         if not self.tasks:

@@ -21,6 +21,9 @@ V = TypeVar("V")
 W = TypeVar("W")
 T = TypeVar("T")
 
+Headed = Composed[Any, Any] | Iterable[Composed[Any, Any]]
+"""What a chord's header may be given as."""
+
 
 class Maps(Protocol[T]):
     """A task, as far as groups of it need it."""
@@ -42,7 +45,7 @@ class group(Composed[list[V], GroupResult[V]]):
     @overload
     def __init__(self, *members: Composed[V, Any]) -> None: ...
     def __init__(self, *members: Any) -> None:
-        super().__init__()
+        self.begin()
         if len(members) == 1 and isinstance(members[0], AsyncIterable):
             raise TypeError("a group reads plain iterables; write group([one async for one in …]), or task.amap(…)")
         self.pace: Pace | None = None
@@ -150,17 +153,21 @@ class chord(Composed[V, AsyncResult[V]]):
 
     __slots__ = ("body", "header")
 
-    @overload
-    def __new__(cls, header: Any) -> "Header": ...  # type: ignore[misc]
-    @overload
-    def __new__(cls, header: Any, body: Composed[W, Any]) -> "chord[W]": ...
-    def __new__(cls, header: Any, body: Any = None) -> Any:
-        return Header(_header(header)) if body is None else super().__new__(cls)
+    header: group[Any]
+    body: Composed[V, Any]
 
-    def __init__(self, header: Any, body: Composed[V, Any]) -> None:
-        super().__init__()
-        self.header: group[Any] = _header(header)
-        self.body: Composed[V, Any] = part_of("a chord's body", body).clone()
+    @overload
+    def __new__(cls, header: Headed) -> "Header": ...  # type: ignore[misc]
+    @overload
+    def __new__(cls, header: Headed, body: Composed[W, Any]) -> "chord[W]": ...
+    def __new__(cls, header: Any, body: Any = None) -> Any:
+        if body is None:
+            return Header(_header(header))
+        made = super().__new__(cls)
+        made.begin()
+        made.header = _header(header)
+        made.body = part_of("a chord's body", body).clone()
+        return made
 
     def __or__(self, other: Composed[W, Any]) -> chain[W]:
         return chain(self, other)

@@ -47,7 +47,7 @@ class Signature(Composed[V, AsyncResult[V]]):
         immutable: bool = False,
         each: Literal["item", "tuple"] | None = None,
     ) -> None:
-        super().__init__()
+        self.begin()
         self.task = task
         self.args = args
         self.kwargs = kwargs

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, assert_type
 
-from polypool import AsyncResult, GroupResult, Polypool, Task
+from polypool import AsyncResult, GroupResult, Polypool, Signature, Task, chain, chord, group
 from polypool.testing import captured, run_in_place
 
 
@@ -111,6 +111,57 @@ async def ainside(connection: object) -> None:
     assert_type(await answer.using(connection).amap(["t"]), GroupResult[int])
     await answer.using(connection).adelay(5)  # refused
     await answer.using(connection).amap(["t"], prioritet=1)  # refused
+
+
+@app.task
+def total(numbers: list[int]) -> float:
+    return 0.0
+
+
+def composing() -> None:
+    assert_type(answer.s("t"), Signature[int])
+    assert_type(shrink.si("p", quality=3), Signature[bytes])
+    assert_type(rule.signature(({},), queue="slow", immutable=True), Signature[str])
+    assert_type(answer.s("t").set(queue="slow", countdown=5, on_success=rule.s()), Signature[int])
+    assert_type(answer.s("t").link(rule.s()).link_error(rule.s()), Signature[int])
+    assert_type(answer.s().delay("t"), AsyncResult[int])
+    assert_type(vision.s("u") | rule.s(), chain[str])
+    assert_type((vision.s("u") | rule.s() | answer.s()).delay().get(timeout=5), int)
+    assert_type(chain(vision.s("u"), rule.s(), answer.s()).delay(), AsyncResult[int])
+    assert_type(group(answer.s(text) for text in "ab"), group[int])
+    assert_type(group(answer.s("a"), answer.s("b")).delay(), GroupResult[int])
+    assert_type(group(answer.s("a")).set(priority=1).apply_async(countdown=5, max_pending=9).get(), list[int])
+    assert_type(group(answer.s("a")) | total.s(), chord[float])
+    assert_type((group(answer.s("a")) | total.s()).delay().get(), float)
+    assert_type(chord([answer.s("a")], total.s()), chord[float])
+    assert_type(chord(group(answer.s("a")), total.s()).delay(), AsyncResult[float])
+    assert_type(chord([answer.s("a")])(total.s()).get(), float)
+    assert_type(group(answer.s("a")) | group(total.s(), total.s()), chain[list[float]])
+    both = group(total.s(), total.s())
+    assert_type((answer.s("a") | both).delay().get(), list[float])
+    assert_type(group.map(answer, ["a"]), group[int])
+    assert_type(group.chunks(answer, ["a"], 30).delay(), GroupResult[list[int]])
+    assert_type(app.task(lambda: vision.s("u") | rule.s()).delay().get(), chain[str])
+    shrink.si("p")  # refused
+    shrink.si(5, quality=3)  # refused
+    answer.s("t").set(quue="slow")  # refused
+    answer.s("t").set(countdown="soon")  # refused
+    answer.s("t").apply_async(prioritet=1)  # refused
+    answer.s("t").link("rule")  # refused
+    answer.s("t") | 5  # refused
+    chain(answer.s("t"), 5)  # refused
+    group([answer])  # refused
+    chord([answer.s("a")], total)  # refused
+    answer.apply_async(("t",), link=rule.s(), on_failure=[rule.s()])
+    answer.apply_async(("t",), on_success=5)  # refused
+
+
+async def acomposing(connection: object) -> None:
+    assert_type(await (vision.s("u") | rule.s()).adelay(), AsyncResult[str])
+    assert_type(await (await group(answer.s("a")).adelay()), list[int])
+    assert_type(await (group(answer.s("a")) | total.s()).aapply_async(countdown=1), AsyncResult[float])
+    assert_type((vision.s("u") | rule.s()).using(connection).delay(), AsyncResult[str])
+    assert_type(await group(answer.s("a")).using(connection).adelay(), GroupResult[int])
 
 
 def declaring() -> None:
