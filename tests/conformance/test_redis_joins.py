@@ -1,4 +1,4 @@
-"""What the Redis engine promises of steps that wait for others, beside the suite of all engines: calls, memory, restarts."""
+"""What the Redis engine promises of steps that wait for others beside the suite of all: calls, memory, restarts."""
 
 import asyncio
 import time
