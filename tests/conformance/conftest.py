@@ -27,7 +27,7 @@ for its backend."""
 CARRIERS = ("rabbitmq", "classic")
 MORE = ["rabbitmq+redis", "classic"]
 """RabbitMQ before a real backend, and with its queues of the other type: the suites that tell them apart."""
-SUITES_FOR_MORE = ("test_broker", "test_broker_leases", "test_results")
+SUITES_FOR_MORE = ("test_broker", "test_broker_leases", "test_joins", "test_results")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from polypool.brokers.rabbitmq.engine import RabbitEngine
+from polypool.core.join import Flow
+from polypool.core.message import Message
+from tests.conformance.model import Fact
 from tests.conformance.scene import LANE, Scene
-from tests.conformance.test_state_machine import BATCH, WORKERS, EngineMachine
+from tests.conformance.story import BATCH, FLOWS, WORKERS, because
+from tests.conformance.test_state_machine import EngineMachine
 from tests.engines import rabbitmq
 
 
@@ -24,6 +28,10 @@ class RabbitMachine(EngineMachine):
         super().teardown()
         asyncio.run(rabbitmq.clean(self.scene.url))
 
+    def _new(self, name: str, priority: int, delay: int = 0, flow: Flow | None = None) -> tuple[Message, Fact]:
+        """Quorum queues have no priorities."""
+        return super()._new(name, 0, delay, flow)
+
     claim = confirm = None  # type: ignore[assignment]
 
     @rule()
@@ -33,10 +41,10 @@ class RabbitMachine(EngineMachine):
         assert isinstance(engine, RabbitEngine)
         self.runner.run(engine.backend.claims.recall(LANE))
 
-    @rule(names=BATCH, delay=st.sampled_from([0, 0, 0, 5]))
-    def put(self, names: list[str], delay: int) -> None:  # type: ignore[override]
+    @rule(names=BATCH, delay=st.sampled_from([0, 0, 0, 5]), flows=st.tuples(*[FLOWS] * 4))
+    def put(self, names: list[str], delay: int, flows: tuple[Flow | None, ...]) -> None:
         self.model.tidy(self.clock())
-        news = [(name, *self._new(name, 0, delay)) for name in names]
+        news = [(name, *self._new(name, 0, delay, flow)) for name, flow in zip(names, flows, strict=False)]
         expected = [self.model.put(name, fact) for name, _, fact in news]
         given = self.scene.engine.broker.put([message for _, message, _ in news])
         assert list(self.runner.run(given)) == expected
@@ -46,7 +54,7 @@ class RabbitMachine(EngineMachine):
         """All that waits where there is room for all; any of it, but no less, where there is not."""
         self.model.tidy(self.clock())
         taken = self.runner.run(self.scene.take(limit, worker))
-        seen = {delivery.id: (delivery.token, delivery.deliveries, delivery.is_cancelled) for delivery in taken}
+        seen = {one.id: (one.token, one.deliveries, one.is_cancelled, because(one)) for one in taken}
         assert len(seen) == len(taken)
         waiting = self.model.waiting(worker, self.clock())
         assert len(taken) == min(limit, len(waiting)) and seen.keys() <= set(waiting)
