@@ -33,12 +33,14 @@ app = Polypool("chaos", broker=os.environ.get(BROKER, "sqlite:///chaos.db"), max
 history = History(os.environ.get(FOLDER, "."), "ran")
 
 
-def say(word: str) -> str:
-    """Write down where the running task is; what names the run."""
+def say(word: str, given: tuple[str, ...] = ()) -> str:
+    """Write down where the running task is, and what it was given by others; what names the run."""
     here = running.get()
     assert here is not None, "only a running task says where it is"
     task = current.task
-    history.write(Ran(word, time.time(), here.message.id, task, here.run, os.getpid(), os.environ.get(WORKER, "")))
+    history.write(
+        Ran(word, time.time(), here.message.id, task, here.run, os.getpid(), os.environ.get(WORKER, ""), given)
+    )
     return f"{here.message.id} {here.run}"
 
 
@@ -80,6 +82,29 @@ async def tries_again(seconds: float) -> str:
 async def stands_by(seconds: float) -> str:
     say("begun")
     await asyncio.sleep(seconds)
+    return say("ended")
+
+
+@app.task(name="hands_on")
+async def hands_on(given: str, seconds: float) -> str:
+    """A step: gets what names the run before it."""
+    say("begun", (given,))
+    await asyncio.sleep(seconds)
+    return say("ended")
+
+
+@app.task(name="carries_on")
+def carries_on(given: str, seconds: float) -> str:
+    say("begun", (given,))
+    time.sleep(seconds)
+    return say("ended")
+
+
+@app.task(name="joins", pool="prefork")
+def joins(given: list[str], seconds: float) -> str:
+    """The body of a chord."""
+    say("begun", tuple(given))
+    time.sleep(seconds)
     return say("ended")
 
 

@@ -17,17 +17,18 @@ FOLDER = "CHAOS_HISTORY"
 
 class Sent(msgspec.Struct, frozen=True, array_like=True, tag="sent"):
     """What a producer knows of a message. `word`: sending, accepted, known (its id was there), unknown (the send
-    raised: it may be there or not)."""
+    raised: it may be there or not). `after`: the steps whose values it is to be given."""
 
     word: str
     at: float
     id: str
     task: str
+    after: tuple[str, ...] = ()
 
 
 class Ran(msgspec.Struct, frozen=True, array_like=True, tag="ran"):
     """What a run knows of itself. `word`: begun, ended, again (it asked for a retry). `worker` names one life of a
-    worker, `token` the delivery."""
+    worker, `token` the delivery. `given`: the values of the steps before it."""
 
     word: str
     at: float
@@ -36,6 +37,7 @@ class Ran(msgspec.Struct, frozen=True, array_like=True, tag="ran"):
     token: int
     pid: int
     worker: str
+    given: tuple[str, ...] = ()
 
 
 class Act(msgspec.Struct, frozen=True, array_like=True, tag="act"):

@@ -38,6 +38,7 @@ class Run:
     begun: float
     ended: float | None = None
     asked_again: bool = False
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Verdict:
     sent: int = 0
     ended: int = 0
     acts: dict[str, int] = field(default_factory=dict)
+    steps: int = 0
+    """Of workflows, those that waited for others."""
     poison: int = 0
     condemned: int = 0
     """Innocents that lost three runs to acts."""
@@ -75,6 +78,7 @@ class Case:
         self.lease = lease
         self.excuses_outages = excuses_outages
         self.sent: dict[str, str] = {}
+        self.after: dict[str, tuple[str, ...]] = {}
         self.accepted: set[str] = set()
         self.known: set[str] = set()
         self.runs: dict[str, list[Run]] = {}
@@ -92,7 +96,7 @@ class Case:
         for ran in sorted(rans, key=lambda ran: ran.at):
             key = (ran.id, ran.token, ran.pid)
             if ran.word == "begun":
-                runs[key] = Run(ran.id, ran.task, ran.token, ran.pid, ran.worker, ran.at)
+                runs[key] = Run(ran.id, ran.task, ran.token, ran.pid, ran.worker, ran.at, given=ran.given)
                 self.runs.setdefault(ran.id, []).append(runs[key])
             elif key in runs:
                 runs[key].ended, runs[key].asked_again = ran.at, ran.word == "again"
@@ -105,6 +109,7 @@ class Case:
 
     def _send(self, line: Sent) -> None:
         self.sent[line.id] = line.task
+        self.after[line.id] = line.after
         if line.word == "accepted":
             self.accepted.add(line.id)
         elif line.word == "known":
@@ -176,6 +181,8 @@ def judge(case: Case, records: Mapping[str, Record], left: Mapping[str, int]) ->
         runs = case.runs.get(id, [])
         _judge_end(verdict, case, id, task, record)
         _judge_runs(verdict, case, runs)
+        verdict.steps += bool(case.after[id])
+        wrong += _wrongly_given(runs, case.after[id], records)
     wrong += [f"left in the engine: {count} × {name}" for name, count in sorted(left.items())]
     wrong += [f"{act.word}, worker {act.worker}" for act in case.acts if act.word == "deploy that never ended"]
     return verdict
@@ -217,6 +224,14 @@ def _wrong_innocent(verdict: Verdict, case: Case, id: str, task: str, record: Re
         verdict.condemned += 1
         return None
     return f"an innocent ended as {record.state} with {record.failure}; its runs: {runs}"
+
+
+def _wrongly_given(runs: Sequence[Run], after: Sequence[str], records: Mapping[str, Record]) -> list[str]:
+    """A step is given the values that its engine keeps of those before it, in each of its runs: so it began after they
+    had ended, and what joins were told is what was written."""
+    kept = tuple(records[id].value for id in after if id in records)
+    values = tuple(decode_any(value) if value is not None else None for value in kept)
+    return [f"{run.id} ({run.task}) was given {run.given}, not {values}" for run in runs if run.given != values]
 
 
 def _judge_runs(verdict: Verdict, case: Case, runs: Sequence[Run]) -> None:

@@ -21,6 +21,7 @@ def rows(outcome: Outcome) -> Mapping[str, str]:
         "lasted": f"{outcome.plan.seconds:.0f} s",
         "sent": f"{verdict.sent:,}",
         "ended once": f"{verdict.ended:,}",
+        "steps that waited for others": f"{verdict.steps:,}",
         "killed: a child, a worker, a producer": " · ".join(
             str(acts[word]) for word in ("kill child", "kill worker", "kill producer")
         ),

@@ -152,3 +152,33 @@ def test_the_history_of_several_processes_is_read_back_line_by_line(tmp_path: Pa
     History(tmp_path, "sent-1").write(*lines)
     assert list(read(tmp_path)) == lines
     assert list(read(tmp_path, "acts")) == []
+
+
+def steps(given: str) -> tuple[list[Line], dict[str, Record]]:
+    """The history of a step, the one behind it and what that was given."""
+    sent = [Sent("accepted", 0.1, "w.0", "naps"), Sent("accepted", 0.1, "w", "hands_on", ("w.0",))]
+    rans = [
+        Ran(word, at, id, task, 1, PID, WORKER, got)
+        for id, task, began, got in (("w.0", "naps", 1.0, ()), ("w", "hands_on", 3.0, (given,)))
+        for word, at in (("begun", began), ("ended", began + 1))
+    ]
+    records = {id: Record(id, State.SUCCEEDED, task, encode(f"{id} 1")) for id, task in (("w.0", ""), ("w", ""))}
+    return [*sent, *rans], records
+
+
+def test_a_step_that_was_given_what_is_kept_of_those_before_it_breaks_nothing() -> None:
+    lines, records = steps("w.0 1")
+    verdict = judge(Case(lines, (), 2.0, True), records, {})
+    assert (verdict.steps, verdict.violations) == (1, [])
+
+
+def test_a_step_that_was_given_what_another_run_returned_is_a_violation() -> None:
+    lines, records = steps("w.0 2")
+    [wrong] = judge(Case(lines, (), 2.0, True), records, {}).violations
+    assert "was given ('w.0 2',), not ('w.0 1',)" in wrong
+
+
+def test_producers_compose_workflows_only_where_the_release_can() -> None:
+    assert any(parcel.is_workflow for parcel in parcels(1, 0, 400))
+    assert not any(parcel.is_workflow for parcel in parcels(1, 0, 400, composes=False))
+    assert sum(len(parcel.items) for parcel in parcels(1, 0, 400)) == 400
