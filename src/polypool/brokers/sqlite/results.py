@@ -15,6 +15,8 @@ from polypool.core.event import Record
 
 LOOK_ANYWAY, LOOKED_AT_ANYWAY = 1.0, 1000
 """Messages may also vanish (purged, or not to be kept): so often, so many of those waited for are looked at."""
+LOOKS_A_SECOND = 500
+"""Of all waiters together; where there are more of them (tasks that wait for tasks), each looks less often."""
 
 _rows = msgspec.json.Decoder(list[tuple[str, int, str, str, int, str | None]])
 
@@ -56,7 +58,8 @@ class SqliteResults:
             left = deadline - loop.time()
             if ended or left <= 0 or not (ticket.changed or any(id in pending for id in ids)):
                 return ended
-            unsure = await ticket.next(min(left, LOOK_ANYWAY)) or list(ids[:LOOKED_AT_ANYWAY])
+            again = max(LOOK_ANYWAY, self._watch.waiting / LOOKS_A_SECOND)
+            unsure = await ticket.next(min(left, again)) or list(ids[:LOOKED_AT_ANYWAY])
 
 
 def _read(connection: sqlite3.Connection, ids: str, now: float) -> list[Record]:

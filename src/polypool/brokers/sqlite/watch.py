@@ -61,6 +61,11 @@ class Watch:
         self.pending: set[str] = set()
         """Ids known not to have ended: whoever asks again for these need not read them again."""
 
+    @property
+    def waiting(self) -> int:
+        """For how many tasks somebody waits."""
+        return len(self._tickets)
+
     async def enter(self, ids: Sequence[str]) -> Ticket:
         """Every change from now on is marked on the ticket, so read after entering; then `leave`."""
         ticket = Ticket(ids)
