@@ -286,6 +286,15 @@ async def test_purging_what_waits_takes_waiting_steps_along(scene: Scene) -> Non
     assert await scheduled(scene) == 0
 
 
+async def test_purging_a_step_with_its_callback_takes_both(scene: Scene) -> None:
+    await send(scene, step("a", Next("back", 0, "success")), step("back", waits=1))
+    await scene.engine.inspector.act("purge", Search(ids=("a", "back")))
+    await scene.join()
+    assert await scene.take() == []
+    assert [await scene.state(id) for id in ("a", "back")] == [None, None]
+    assert await scheduled(scene) == 0
+
+
 async def test_a_ready_step_waits_for_its_countdown(scene: Scene) -> None:
     await send(scene, step("a", "b"), step("b", waits=1, countdown=30.0))
     await scene.join()

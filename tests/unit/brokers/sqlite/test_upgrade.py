@@ -10,6 +10,7 @@ from polypool.brokers.open import open_engine
 from polypool.brokers.sqlite import file
 from polypool.brokers.sqlite.options import Options
 from polypool.brokers.sqlite.shared import Connection, prefixed
+from polypool.core.error import EngineDamaged
 from polypool.core.join import Flow
 from polypool.core.lifecycle import State
 from polypool.core.message import Lane, Message
@@ -133,4 +134,18 @@ async def test_a_worker_that_has_the_file_open_is_told_to_restart_and_holds_noth
     await engine.broker.beat(Heartbeat("w1", "here", 1, 1.0, 60.0))
     [taken] = await engine.broker.take([LANE], 5, "w1", 0)
     assert (taken.id, taken.token) == ("old", 2 if is_known else 1)
+    await engine.broker.close()
+
+
+async def test_a_worker_of_this_release_hears_of_the_next_in_the_same_way(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/tasks.db")
+    await engine.broker.open()
+    await engine.broker.beat(Heartbeat("w1", "here", 1, 1.0, 60.0))
+    with sqlite3.connect(tmp_path / "tasks.db", isolation_level=None) as later:
+        [(trigger,)] = later.execute("SELECT sql FROM sqlite_schema WHERE name = 'worker_is_of_this_release'")
+        later.execute("DROP TRIGGER worker_is_of_this_release")
+        later.execute(trigger.replace("IS NOT 3", "IS NOT 4"))
+    later.close()
+    with pytest.raises(EngineDamaged, match="restart this worker"):
+        await engine.broker.beat(Heartbeat("w1", "here", 1, 1.0, 60.0))
     await engine.broker.close()
