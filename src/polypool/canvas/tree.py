@@ -236,8 +236,9 @@ def _ended(node: Node, record: Record) -> Node:
     because = _because(record)
     failure, usage = record.failure, record.usage
     error = None
-    if failure is not None and because is None:
-        error = f"{failure.type.removeprefix('builtins.')}: {failure.message}".partition("\n")[0]
+    if failure is not None and because is None and record.state is State.FAILED:
+        kind = failure.type.removeprefix("builtins.").removeprefix("polypool.core.error.")
+        error = f"{kind}: {failure.message}".partition("\n")[0]
     node = msgspec.structs.replace(node, ended=record.ended_at, error=error, because=because)
     if usage is None:
         return node

@@ -80,6 +80,13 @@ def test_a_failure_stands_where_it_was_and_names_what_was_not_run_because_of_it(
     assert seen.path == ("W.0-1", "W"), "it was the failed one that made an end of it"
 
 
+def test_a_failure_of_ours_is_named_shortly_and_a_cancelled_step_has_none() -> None:
+    ours = ran("W-0", 0, 1, State.FAILED, failure=Failure("polypool.core.error.TimeLimitExceeded", "too long"))
+    ended = ran("W-1", 0, 1, State.CANCELLED, failure=Failure("polypool.core.error.TaskCancelled", "cancelled"))
+    seen = look(Group((call(), call())), ours, ended)
+    assert [one.error for one in seen.root.children] == ["TimeLimitExceeded: too long", None]
+
+
 def test_what_goes_on_tells_since_when_it_is_queued() -> None:
     seen = look(Chain((call(), call(), call())), ran("W.0", 0, 5), stands("W.1", State.QUEUED), now=8)
     assert [one.state for one in seen.root.children] == ["succeeded", "queued", "unknown"]

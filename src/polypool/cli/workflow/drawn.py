@@ -94,7 +94,7 @@ def _name(node: Node) -> str:
 
 def _group(node: Node) -> str:
     names = {child.task for child in node.children}
-    of = f" × {names.pop()}" if len(names) == 1 and None not in names else " members"
+    of = f" × {names.pop()}" if len(names) == 1 and None not in names else " member" if node.count == 1 else " members"
     return f"{node.count:,}{of}" if node.count is not None else f"group of{of}"
 
 
