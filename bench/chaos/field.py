@@ -36,7 +36,7 @@ SHORT_S = 60.0
 READ_AT_ONCE = 500
 
 FENCED = re.compile(r"^(\S+ \S+) WARNING +silent for longer than its lease", re.MULTILINE)
-REFUSES = re.compile(r"polypool: (.*(?:release|layout|version).*)")
+REFUSES = re.compile(r"polypool: (.*(?:release|layout|version|newer).*)")
 """Before it took anything, in words for people."""
 REFUSED = re.compile(r"this run's ending was not written")
 BROKEN = re.compile(r"a loop of this worker broke.*|Exception in callback.*")
