@@ -116,7 +116,11 @@ class Invoker:
                 value = self._begun(call)
                 if call.runnable.is_async:
                     value = await value
-            done = self._instead(value, call) if isinstance(value, Sendable) else _encode_result(value, call)
+            if isinstance(value, Sendable):
+                # Beside the loop: a long group is read and sent for it, which others need not wait for.
+                done: Any = await asyncio.to_thread(self._instead, value, call)
+            else:
+                done = _encode_result(value, call)
         except BaseException as raised:
             error = raised
         wall = time.perf_counter() - begun
