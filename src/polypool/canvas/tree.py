@@ -8,7 +8,7 @@ import msgspec
 
 from polypool.canvas.node import Fold, Node, Role, Tree
 from polypool.canvas.part import Part
-from polypool.canvas.shape import Call
+from polypool.canvas.shape import Bulk, Call
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.report import TaskView
@@ -176,7 +176,7 @@ class _Builder:
         node = Node(
             id=part.id,
             kind="group",
-            task=getattr(part.shape, "task", None),
+            task=part.shape.task if isinstance(part.shape, Bulk) and part.shape.member is None else None,
             state=state,
             ready=ready,
             started=_least(one.started for one in nodes),

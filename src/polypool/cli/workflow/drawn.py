@@ -94,8 +94,10 @@ def _name(node: Node) -> str:
 
 def _group(node: Node) -> str:
     names = {child.task for child in node.children}
-    of = f" × {names.pop()}" if len(names) == 1 and None not in names else " member" if node.count == 1 else " members"
-    return f"{node.count:,}{of}" if node.count is not None else f"group of{of}"
+    count = node.count or 0
+    if len(names) == 1 and None not in names:
+        return f"{count:,} × {names.pop()}"
+    return "1 member" if count == 1 else f"{count:,} members"
 
 
 def _state(node: Node) -> str:
