@@ -1,7 +1,6 @@
 """The options of tasks and of single sends: their names, their units, and what is refused with which words."""
 
 import difflib
-import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -13,6 +12,7 @@ from polypool.core.manifest import TaskSpec
 from polypool.core.message import DEFAULT_QUEUE, HIGHEST_PRIORITY, LOWEST_PRIORITY, Policy
 from polypool.core.running import Sendable
 from polypool.core.settings import AUTO, POOL_KINDS
+from polypool.option_checks import classes, in_seconds, limit, whole, word, yes_or_no
 
 Seconds = float | timedelta
 Moment = float | datetime
@@ -169,7 +169,7 @@ def terms_of(spec: TaskSpec, given: Mapping[str, Any]) -> Terms:
         due=None if eta is None else _unix(where, "eta", eta),
         due_in=_wait(where, given.get("countdown")),
         expires=_unix(where, "expires", expires) if is_date else None,
-        expires_in=None if is_date else _limit(where, "expires", expires),
+        expires_in=None if is_date else limit(where, "expires", expires),
     )
 
 
@@ -231,7 +231,7 @@ def _check_moments(where: str, given: Mapping[str, Any]) -> None:
     if (eta := given.get("eta")) is not None:
         _unix(where, "eta", eta)
     if not isinstance(expires := given.get("expires"), datetime):
-        _limit(where, "expires", expires)
+        limit(where, "expires", expires)
 
 
 def _several(callbacks: Any) -> list[Any]:
@@ -245,13 +245,13 @@ def _policy_part(checked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wait(where: str, countdown: Any) -> float | None:
-    return None if countdown is None else _seconds(where, "countdown", countdown) or None
+    return None if countdown is None else in_seconds(where, "countdown", countdown) or None
 
 
 def _unix(where: str, name: str, moment: Any) -> float:
     if isinstance(moment, datetime):
         return moment.timestamp()
-    return _seconds(where, name, moment)
+    return in_seconds(where, name, moment)
 
 
 def _refuse_unknown(where: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
@@ -271,61 +271,6 @@ def _checked(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _CHECKS[name](where, name, value) for name, value in given.items()}
 
 
-def _seconds(where: str, name: str, value: Any) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or seconds < 0:
-        raise ConfigurationError(
-            f"{where}: {name}={value!r} must be a number of seconds (or a timedelta), not negative"
-        )
-    return float(seconds)
-
-
-def _seconds_above_zero(where: str, name: str, value: Any) -> float:
-    seconds = _seconds(where, name, value)
-    if seconds == 0:
-        raise ConfigurationError(f"{where}: {name}=0 leaves no time at all; leave it out to have no limit")
-    return seconds
-
-
-def _limit(where: str, name: str, value: Any) -> float | None:
-    return None if value is None else _seconds_above_zero(where, name, value)
-
-
-def _whole(lowest: int, highest: int | None = None) -> Callable[[str, str, Any], int]:
-    def check(where: str, name: str, value: Any) -> int:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        if not is_whole or value < lowest or (highest is not None and value > highest):
-            span = f"from {lowest} to {highest}" if highest is not None else f"of at least {lowest}"
-            raise ConfigurationError(f"{where}: {name}={value!r} must be a whole number {span}")
-        return int(value)
-
-    return check
-
-
-def _yes_or_no(where: str, name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{where}: {name}={value!r} must be True or False")
-    return value
-
-
-def _word(where: str, name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value or len(value) > 200 or not value.isprintable() or "," in value:
-        raise ConfigurationError(f"{where}: {name}={value!r} must be a word of 1 to 200 characters without commas")
-    return value
-
-
-def _classes(where: str, name: str, value: Any) -> tuple[type[BaseException], ...]:
-    classes = (value,) if isinstance(value, type) else value
-    if not isinstance(classes, tuple | list) or not all(_is_error_class(one) for one in classes):
-        raise ConfigurationError(f"{where}: {name}={value!r} must be a tuple of exception classes, as in (OSError,)")
-    return tuple(classes)
-
-
-def _is_error_class(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseException)
-
-
 def _pool(where: str, name: str, value: Any) -> str:
     return check_pool(where, value)
 
@@ -339,20 +284,20 @@ _COMPOSING = {
 }
 _MOMENTS = ("countdown", "eta", "expires")
 _CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
-    "name": _word,
-    "queue": _word,
-    "task_id": _word,
+    "name": word,
+    "queue": word,
+    "task_id": word,
     "pool": _pool,
-    "priority": _whole(LOWEST_PRIORITY, HIGHEST_PRIORITY),
-    "timeout": _limit,
-    "soft_timeout": _limit,
-    "expires": _limit,
-    "max_retries": _whole(0),
-    "max_lost": _whole(1),
-    "retry_backoff": _seconds,
-    "retry_backoff_max": _seconds,
-    "result_ttl": _seconds,
-    "retry_jitter": _yes_or_no,
-    "bind": _yes_or_no,
-    "autoretry_for": _classes,
+    "priority": whole(LOWEST_PRIORITY, HIGHEST_PRIORITY),
+    "timeout": limit,
+    "soft_timeout": limit,
+    "expires": limit,
+    "max_retries": whole(0),
+    "max_lost": whole(1),
+    "retry_backoff": in_seconds,
+    "retry_backoff_max": in_seconds,
+    "result_ttl": in_seconds,
+    "retry_jitter": yes_or_no,
+    "bind": yes_or_no,
+    "autoretry_for": classes,
 }
