@@ -62,7 +62,7 @@ class Call:
         self.was_interrupted = False
         self.keeps: Any = None
         """What must live as long as the call does."""
-        self.is_plain = message.each is None and message.flow is None
+        self.is_plain = message.each is None and (message.flow is None or not message.flow.inputs)
         """Whether its function is simply called with the message's own arguments."""
         self.slots: Slots | None = None
         """Where it may step aside while it waits for other tasks; None where it cannot."""
