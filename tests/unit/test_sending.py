@@ -1,6 +1,7 @@
 """Sending workflows: at once, in parts, read while they are sent, again after a failure, inside a transaction, and in
 place of a run that returned one."""
 
+import asyncio
 import sqlite3
 import tracemalloc
 from collections import Counter
@@ -287,3 +288,15 @@ def test_a_transaction_takes_no_group_that_is_read_for_ever(works: Works) -> Non
     with run_in_place(works.app), pytest.raises(ConfigurationError, match="inside a transaction a group is read"):
         group(adds(works, MOST_LISTED + 1)).using(connection).delay()
     connection.close()
+
+
+def test_an_async_run_returns_a_long_group_too(works: Works) -> None:
+    @works.app.task(name="unfold")
+    async def unfold(count: int) -> object:
+        return group(adds(works, count)) | works.total.s()
+
+    async def main() -> int:
+        async with run_in_place(works.app):
+            return int(await (await unfold.adelay(AT_ONCE + 500)))
+
+    assert asyncio.run(main()) == sum(range(AT_ONCE + 500))
