@@ -3,20 +3,21 @@
 However many there are, memory holds three batches of them. With `max_pending` it also holds their ids.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Protocol, TypeVar
 
 from polypool.canvas.pace import Pace
 from polypool.core.ask import Put
-from polypool.core.error import ConfigurationError, WaitInsideTask
+from polypool.core.error import ConfigurationError, EngineUnreachable, WaitInsideTask
 from polypool.core.message import Message
 from polypool.core.port import Answer, Line
 from polypool.core.running import running
 from polypool.learning import Learning, items_in
-from polypool.pending import Pending, Waits
+from polypool.pending import Pause, Pending, Waits, patiently
 from polypool.progress_bar import Meter
 
 BATCH_COUNT = 1_000
@@ -41,7 +42,8 @@ def send_all(
 
     `max_pending`: never more than so many of them that have not ended, however long that takes. `pace` is told what
     those took that end, and holds the rest back so that it can learn: they are chunks, cut as it says. When the
-    iterable or the engine fails, what was accepted until then stays sent, and the error says how much.
+    iterable or the engine fails, what was accepted until then stays sent, and the error says how much. One that is held
+    back goes on when the engine was away for less than a minute.
     """
     dispatch = Dispatch(line, meter, how_far, _held_back(line, meter, max_pending, pace, blocks=True))
     with dispatch.telling():
@@ -171,7 +173,12 @@ class Dispatch:
     def _first_landed(self) -> Waits[None]:
         batch, answer = self._under_way.popleft()
         try:
-            yield answer
+            try:
+                yield answer
+            except EngineUnreachable:
+                if self._held_by is None:
+                    raise
+                yield from patiently(self._line, Put(batch))  # what was written all the same is passed over
         except BaseException:
             self._under_way.clear()  # "the first so many" ends here, whatever became of those behind
             raise
@@ -184,14 +191,16 @@ class Dispatch:
 def blocking(waits: Waits[T]) -> T:
     """Wait for each answer as this thread or greenlet waits."""
     try:
-        answer = next(waits)
+        wanted = next(waits)
         while True:
             try:
-                reply = answer.result()
+                if isinstance(wanted, Pause):
+                    sleep(wanted.seconds)
+                reply = None if isinstance(wanted, Pause) else wanted.result()
             except BaseException as error:
-                answer = waits.throw(error)
+                wanted = waits.throw(error)
             else:
-                answer = waits.send(reply)
+                wanted = waits.send(reply)
     except StopIteration as end:
         value: T = end.value
         return value
@@ -200,14 +209,14 @@ def blocking(waits: Waits[T]) -> T:
 async def awaiting(waits: Waits[T]) -> T:
     """Await each answer."""
     try:
-        answer = next(waits)
+        wanted = next(waits)
         while True:
             try:
-                reply = await answer
+                reply = await (asyncio.sleep(wanted.seconds) if isinstance(wanted, Pause) else wanted)
             except BaseException as error:
-                answer = waits.throw(error)
+                wanted = waits.throw(error)
             else:
-                answer = waits.send(reply)
+                wanted = waits.send(reply)
     except StopIteration as end:
         value: T = end.value
         return value

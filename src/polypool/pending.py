@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Generator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, NamedTuple, TypeVar
 
-from polypool.core.ask import Await, Read
+from polypool.core.ask import Ask, Await, Read
+from polypool.core.error import EngineUnreachable
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.message import Message
@@ -13,7 +15,14 @@ from polypool.progress_bar import Meter
 
 T = TypeVar("T")
 
-Waits = Generator[Answer, Any, T]
+
+class Pause(NamedTuple):
+    """A wait for nothing but time."""
+
+    seconds: float
+
+
+Waits = Generator[Answer | Pause, Any, T]
 """What is waited for, one after the other. Written once; `bulk.blocking` and `bulk.awaiting` lend it a colour."""
 
 WINDOW = 1_000
@@ -28,6 +37,9 @@ FLOW_S = 0.1
 SLICE_S = 1.0
 PATIENCE_S = 30.0
 """What is waited for at first, and once it is known that nothing ends for now."""
+AWAY_S = 60.0
+"""How long an engine may be away: a sender that is held back may be at it for hours."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
 class Pending:
@@ -85,14 +97,14 @@ class Pending:
         """Wait for about so many to end, but not for long; whether any has."""
         before = len(self._open)
         marks = self._first(MARKS, from_place=short - 1)
-        ended = yield self._line.ask(Await(marks, patience_s))
+        ended = yield from patiently(self._line, Await(marks, patience_s))
         yield from self.look(min(2 * short + MARKS, WINDOW) if ended else WINDOW)
         return len(self._open) < before
 
     def look(self, count: int = WINDOW) -> Waits[None]:
         """See which of the first so many have ended, without waiting for it."""
         ids = self._first(count)
-        records: list[Record | None] = yield self._line.ask(Read(ids))
+        records: list[Record | None] = yield from patiently(self._line, Read(ids))
         self.running = self.queued = 0
         for id, record in zip(ids, records, strict=True):
             if record is None or record.state.is_final:
@@ -110,7 +122,8 @@ class Pending:
     def _wait_for_any(self) -> Waits[None]:
         ids = self._first(WINDOW)
         is_all = len(ids) == len(self._open)
-        ended: list[Record] = yield self._line.ask(Await(ids, PATIENCE_S if is_all and self._is_silent else SLICE_S))
+        patience_s = PATIENCE_S if is_all and self._is_silent else SLICE_S
+        ended: list[Record] = yield from patiently(self._line, Await(ids, patience_s))
         for record in ended:
             self._end(record.id, record)
         self._is_silent = not ended
@@ -129,3 +142,18 @@ class Pending:
         del self._open[id]
         if self._on_end is not None:
             self._on_end(id, record)
+
+
+def patiently(line: Line, ask: Ask) -> Waits[Any]:
+    """Ask, and again for a minute while the engine is away. Only what may be asked twice."""
+    pause_s, deadline = FIRST_PAUSE_S, 0.0
+    while True:
+        try:
+            return (yield line.ask(ask))
+        except EngineUnreachable:
+            now = monotonic()
+            deadline = deadline or now + AWAY_S
+            if now + pause_s > deadline:
+                raise
+        yield Pause(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -5,13 +5,15 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from polypool import ConfigurationError, Polypool, WaitInsideTask
+from polypool import ConfigurationError, EngineUnreachable, Polypool, WaitInsideTask
 from polypool.core.codec import encode
+from polypool.core.event import Record
+from polypool.core.message import Message
 from polypool.core.outcome import Done
 from polypool.core.running import running
 from polypool.pending import WINDOW
@@ -177,6 +179,62 @@ def test_a_slow_worker_is_told_from_none(
         with workers(engine, double):
             wait_until(lambda: engine.unended == 0)
     assert told[0] == "waiting, 10 have not ended"
+
+
+class FlickeringEngine(CountingEngine):
+    """Away at every third call that a sender makes; what it was asked to put may have been written all the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    async def put(self, messages: Sequence[Message]) -> list[bool]:
+        self.calls += 1
+        if self.calls % 6 == 0:
+            await super().put(messages)
+        self._flicker()
+        return await super().put(messages)
+
+    async def wait(self, ids: Sequence[str], wait: float) -> list[Record]:
+        self.calls += 1
+        self._flicker()
+        return await super().wait(ids, wait)
+
+    def _flicker(self) -> None:
+        if self.calls % 3 == 0:
+            raise EngineUnreachable("away")
+
+
+@pytest.fixture
+def flickering(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FlickeringEngine, Polypool]]:
+    monkeypatch.setattr("polypool.pending.FIRST_PAUSE_S", 0.001)
+    engine = FlickeringEngine()
+    app = Polypool("flickering", broker=engine)
+    app.task(name="double")(double)
+    yield engine, app
+    app.close()
+
+
+async def test_one_that_is_held_back_goes_on_when_the_engine_was_away(
+    flickering: tuple[FlickeringEngine, Polypool],
+) -> None:
+    engine, app = flickering
+    with workers(engine, double):
+        await app.tasks["double"].amap(range(200), max_pending=20)
+        await asyncio.to_thread(lambda: app.tasks["double"].map(range(200), max_pending=20))
+        await asyncio.to_thread(wait_until, lambda: engine.unended == 0)
+    assert engine.most_unended <= 40
+    assert len({message.id for message in engine.messages}) == 400
+
+
+def test_an_engine_that_stays_away_ends_it(
+    flickering: tuple[FlickeringEngine, Polypool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, app = flickering
+    monkeypatch.setattr("polypool.pending.AWAY_S", 0.0)
+    with pytest.raises(EngineUnreachable, match="away") as caught:
+        app.tasks["double"].map(range(200), max_pending=20)
+    assert "were sent before this" in caught.value.__notes__[0]
 
 
 def test_ctrl_c_says_how_far_it_came(engine: CountingEngine, app: Polypool) -> None:
