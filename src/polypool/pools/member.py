@@ -110,7 +110,7 @@ class Member:
     @property
     def free(self) -> int:
         """Slots without a call; negative by what it holds ahead."""
-        return self.size.concurrency - self.busy
+        return self.size.concurrency - len(self.held) + len(self._aside)
 
     @property
     def busy(self) -> int:
