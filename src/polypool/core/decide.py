@@ -33,6 +33,10 @@ from polypool.core.retry import backoff
 type_name = "polypool.core.error.{}".format
 """How an error of ours is named in a Failure; `result.py` finds the class by it."""
 
+TRACEBACKS = 100
+"""Steps behind a failed one that are told its traceback too. Each keeps what it is told: of a fan-out to thousands one
+failure would fill the engine; `origin` says where it is to be read."""
+
 
 def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outcome | None:
     """Why this delivery must not be run, as an outcome; None when it may run."""
@@ -88,6 +92,8 @@ def signals(message: Message, state: State, failure: Failure | None) -> tuple[Si
     failure = failure or Failure(type_name("TaskCancelled"), "cancelled")
     if failure.origin is None:
         failure = msgspec.structs.replace(failure, origin=Origin(message.id, message.task))
+    if sum(next.count or 1 for next in message.flow.then) > TRACEBACKS:
+        failure = msgspec.structs.replace(failure, traceback="")
     cause = encode(Cause(state, failure))
     return tuple(one for next in message.flow.then for one in _after_other_end(next, state, cause))
 

@@ -1,15 +1,19 @@
 """decide: what becomes of a delivery, for every outcome there is."""
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polypool.core.decide import decide, refuse
+from polypool.core.codec import decode
+from polypool.core.decide import decide, refuse, signals
+from polypool.core.join import Flow, Next
 from polypool.core.lifecycle import MOVES, State
 from polypool.core.message import Delivery, Message, Policy
 from polypool.core.outcome import (
     Again,
     Cancelled,
+    Cause,
     Dead,
     Deferred,
     Done,
@@ -17,6 +21,7 @@ from polypool.core.outcome import (
     Failed,
     Failure,
     Lost,
+    Origin,
     Outcome,
     Retry,
     TimedOut,
@@ -142,3 +147,13 @@ def test_a_delivery_is_refused_for_the_first_reason_that_holds() -> None:
     assert isinstance(refuse(cancelled, {"t"}, NOW), Cancelled)
     spoilt = msgspec.structs.replace(cancelled, defect="truncated")
     assert refuse(spoilt, {"t"}, NOW) == Dead("undecodable message: truncated")
+
+
+@pytest.mark.parametrize(("behind", "is_told"), [(100, True), (101, False)])
+def test_the_traceback_of_a_failure_is_told_to_few_steps_and_where_it_was_to_all(behind: int, is_told: bool) -> None:
+    failed = Message("a", "app.work", b"", flow=Flow(then=(Next("b", count=behind),)))
+    told = signals(failed, State.FAILED, Failure("builtins.ValueError", "boom", "Traceback …"))
+    assert len(told) == behind
+    cause = decode(told[0].cause, Cause).failure
+    assert (cause.message, cause.traceback) == ("boom", "Traceback …" if is_told else "")
+    assert cause.origin == Origin("a", "app.work")
