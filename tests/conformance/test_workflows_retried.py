@@ -1,4 +1,4 @@
-"""Whatever fails, a workflow that is retried often enough comes to what it would have come to at once, on every engine."""
+"""Whatever fails, a workflow that is retried often enough comes to what it would have come to at once."""
 
 import random
 
