@@ -16,8 +16,8 @@ from polypool.core.ask import Ask, Put, Read, Seal
 from polypool.core.join import OPEN
 from polypool.core.message import Message
 from polypool.native import Answer
-from polypool.sending import AT_ONCE, AT_ONCE_BYTES
-from polypool.source import MOST_LISTED
+from polypool.sending import AT_ONCE_BYTES
+from polypool.source import AT_ONCE, MOST_LISTED
 from polypool.testing import run_in_place
 from tests.unit.works import Works, works
 
