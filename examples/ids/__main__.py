@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import track
+
+from polypool import GroupResult, chord, group
+
 if TYPE_CHECKING:
+    from examples.ids.app import Summary
     from polypool import AsyncResult
 
 POLYPOOL = (sys.executable, "-m", "polypool.cli.main")
-WAITS_S = 2.0
 
 
 def main() -> None:
@@ -45,9 +50,9 @@ def ids(count: int) -> Iterator[int]:
 
 def run(count: int, size: int | None, processes: int) -> int:
     """The exit code is 1 when the database has not what the chord returned."""
+    # Now, and not above: where it keeps its files is read from the environment.
     from examples.ids.app import FILE, app, steps, total
     from examples.ids.results import summed
-    from polypool import chord, group
 
     with a_worker(processes):
         began = time.monotonic()
@@ -62,11 +67,12 @@ def run(count: int, size: int | None, processes: int) -> int:
     return 0 if (rows, stored) == (summary["count"], summary["sum"]) == (count, summary["sum"]) else 1
 
 
-def wait(result: "AsyncResult[dict[str, int]]") -> dict[str, int]:
-    """Until the chord has its result, with a bar for its header where there is a terminal."""
-    header = result.parent
-    if header is not None and sys.stderr.isatty():
-        header.get(progress=True)
+def wait(result: "AsyncResult[Summary]") -> "Summary":
+    """Until the chord has its result, with a bar for its chunks where there is a terminal."""
+    chunks = result.parent
+    if isinstance(chunks, GroupResult) and sys.stderr.isatty():
+        for _ in track(chunks, "running ids.steps", len(chunks), console=Console(stderr=True)):
+            pass  # each is looked at and let go, so there may be any number of them
     return result.get()
 
 
