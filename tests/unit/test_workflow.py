@@ -98,7 +98,7 @@ class TestReading:
         with pytest.raises(ResultUnknown, match=r"value of W is made of .* task W-1 is no longer kept.*result_ttl"):
             app.result("W").get()
 
-    def test_a_value_through_a_thousand_returned_workflows_is_read(self, app: Polypool, hands: Hands) -> None:
+    def test_a_value_through_hundreds_of_returned_workflows_is_read(self, app: Polypool, hands: Hands) -> None:
         hands.put(Chain((call(), call())))
         step = "W.0"
         for _ in range(300):
