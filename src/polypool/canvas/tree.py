@@ -80,7 +80,7 @@ class _Builder:
         called = [
             self.part(callback, built.node.ended, when)
             for when, callback in part.callbacks()
-            if when != "flow" and self._is_known(callback)
+            if when != "flow" and self._at(callback.id).record is not None
         ]
         children = (*built.node.children, *(one.node for one in called))
         node = msgspec.structs.replace(built.node, role=role, name=part.name, children=children)
@@ -90,9 +90,6 @@ class _Builder:
         if isinstance(part.shape, Call):
             return self._task(part, part.shape, ready)
         return self._group(part, ready) if part.is_group else self._chain(part, ready)
-
-    def _is_known(self, part: Part) -> bool:
-        return self._at(part.id).record is not None
 
     def _at(self, id: str) -> Known:
         return self._known.get(id, _NOTHING)
