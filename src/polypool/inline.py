@@ -13,22 +13,25 @@ class RunsHere(Protocol):
 
 
 def run_here(composed: RunsHere, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Its value; a coroutine where one of its tasks is async."""
-    return _awaited(composed.here(args, kwargs)) if composed.is_async() else _plain(composed.here(args, kwargs))
+    """Its value; a coroutine where one of its tasks is async, or one of a workflow that a task returned."""
+    calls = composed.here(args, kwargs)
+    return _awaited(calls) if composed.is_async() else _plain(calls)
 
 
 def _plain(calls: Generator[Any, Any, Any]) -> Any:
     try:
         value = next(calls)
-        while True:
+        while not inspect.isawaitable(value):
             value = calls.send(value)
     except StopIteration as end:
         return end.value
+    return _awaited(calls, value)
 
 
-async def _awaited(calls: Generator[Any, Any, Any]) -> Any:
+async def _awaited(calls: Generator[Any, Any, Any], value: Any = None) -> Any:
+    """`value`: of the call that it goes on from."""
     try:
-        value = next(calls)
+        value = next(calls) if value is None else value
         while True:
             value = calls.send(await value if inspect.isawaitable(value) else value)
     except StopIteration as end:

@@ -74,18 +74,20 @@ class _Player:
         return ending
 
     def _group(self, group: Group, given: Sequence[Any], before: Ending, named: Mapping[str, Any]) -> Ending:
-        endings: list[Ending] = []
         by_name: dict[str, Ending] = {}
-        for member in group.members:
-            assert not isinstance(member, Bulk)
-            waited = {name: by_name[name] for name in member.after}
-            causes = before.causes.union(*(ending.causes for ending in waited.values()))
-            values = {**named, **{name: ending.value for name, ending in waited.items()}}
-            ending = self.shape(member, given, Ending(causes=causes), values)
-            by_name[member.name or ""] = ending
-            endings.append(ending)
-        causes = frozenset[str]().union(*(ending.causes for ending in endings))
-        return Ending(causes=causes) if causes else Ending([ending.value for ending in endings])
+        endings: dict[int, Ending] = {}
+        while len(endings) < len(group.members):
+            for number, member in enumerate(group.members):
+                assert not isinstance(member, Bulk)
+                if number in endings or not by_name.keys() >= set(member.after):
+                    continue
+                waited = {name: by_name[name] for name in member.after}
+                causes = before.causes.union(*(ending.causes for ending in waited.values()))
+                values = {**named, **{name: ending.value for name, ending in waited.items()}}
+                endings[number] = self.shape(member, given, Ending(causes=causes), values)
+                by_name[member.name or ""] = endings[number]
+        causes = frozenset[str]().union(*(ending.causes for ending in endings.values()))
+        return Ending(causes=causes) if causes else Ending([endings[number].value for number in sorted(endings)])
 
     def _call(self, call: Call, given: Sequence[Any], named: Mapping[str, Any]) -> Ending:
         own, keywords = decode_any(call.args)

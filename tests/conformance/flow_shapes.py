@@ -71,6 +71,7 @@ class Composer:
             names.append(f"after_{next(self._labels)}")
             member = self.shape(min(depth - 1, 1))
             members.append(msgspec.structs.replace(member, name=names[-1], after=after))
+        self._dice.shuffle(members)
         return Group(tuple(members), **self._callbacks(depth))
 
     def _deed(self, depth: int) -> Deed:
