@@ -12,8 +12,10 @@ from polypool.inside import WorkflowInside
 from polypool.options import ComposeOptions, WorkflowOptions, check_send_options, split_callbacks
 from polypool.outlet import Outlet
 from polypool.result import AsyncResult
-from polypool.sending import Lazy, asend_workflow, send_workflow
+from polypool.sending import asend_workflow, send_workflow
 from polypool.shaping import Given
+from polypool.streaming import Lazy
+from polypool.waiting import checked_name, checked_names
 
 V = TypeVar("V")
 """What running it comes to."""
@@ -86,8 +88,8 @@ class Composed(Sendable, Generic[V, R]):
         """
         given: dict[str, Any] = dict(options)
         name, after = self.waiting
-        name = _name(given.pop("name", name))
-        after = _names(given.pop("after", after))
+        name = checked_name(given.pop("name", name))
+        after = checked_names(given.pop("after", after))
         on_success, on_failure = split_callbacks(given)
         progress, max_pending, given = apart(given)
         checked_max_pending(max_pending, blocks=False)
@@ -292,23 +294,3 @@ def told_as_code(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
 def _steps(step: Composed[Any, Any]) -> Iterable[Composed[Any, Any]]:
     """The steps of a chain that says nothing of its own; of anything else itself."""
     return step.tasks if isinstance(step, chain) and step.is_plain else (step,)
-
-
-def _name(name: Any) -> str | None:
-    if name is not None and not (isinstance(name, str) and name.isidentifier()):
-        raise ConfigurationError(
-            f"name={name!r}: the result of a step with a name goes to the argument of that name in those that wait for "
-            "it; choose one that an argument can have"
-        )
-    return name
-
-
-def _names(after: Any) -> tuple[str, ...]:
-    names = (after,) if isinstance(after, str) else tuple(after)
-    for name in names:
-        if not isinstance(name, str):
-            raise ConfigurationError(
-                f"after={after!r} must be names of other members of the group, as they are set: "
-                'fetch.s(…).set(name="pages"), count.s().set(after=["pages"])'
-            )
-    return names

@@ -11,10 +11,10 @@ from polypool.core.error import ConfigurationError, SendError
 from polypool.group import GroupResult
 from polypool.outlet import Outlet
 from polypool.result import AsyncResult
-from polypool.sending import Lazy
 from polypool.shaping import Given
 from polypool.signature import Signature
 from polypool.source import MOST_LISTED, TOO_MANY, Source
+from polypool.streaming import Lazy
 from polypool.waiting import order_of
 
 V = TypeVar("V")

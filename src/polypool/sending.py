@@ -12,37 +12,23 @@ from typing import Any, Protocol
 import msgspec
 
 from polypool.bulk import asend_all, one_by_one, send_all
-from polypool.canvas.compile import Compiled, Ground, Open, callbacks, compile, first_call
-from polypool.canvas.pace import Pace
-from polypool.canvas.shape import Bulk, Call, Group, Shape
-from polypool.canvas.step import gatherer, message_of
+from polypool.canvas.compile import Compiled, Ground, compile, first_call
+from polypool.canvas.shape import Group, Shape
 from polypool.core.ask import Put, Read, Seal
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, DuplicateTask
-from polypool.core.join import Flow, Input, Many, Next, One
+from polypool.core.join import Flow, Input, Next, One
 from polypool.core.message import Message
 from polypool.core.outcome import Replaced
 from polypool.core.running import running
 from polypool.outlet import Conversation, Outlet, ahold, hold
 from polypool.progress_bar import Meter
 from polypool.shaping import Given
-from polypool.source import MOST_LISTED, Source
+from polypool.source import AT_ONCE, MOST_LISTED
+from polypool.streaming import Lazy, Stream
 
-AT_ONCE = 2_000
 AT_ONCE_BYTES = 4 << 20
 """Of a workflow's messages, which are then written in one atomic step."""
-
-
-class Lazy(Protocol):
-    """A group, as far as reading its members needs it. `pace` is that of chunks whose size is found meanwhile."""
-
-    @property
-    def pace(self) -> Pace | None: ...
-
-    @property
-    def source(self) -> Source[Any]: ...
-    def member_shape(self, member: Any, index: int, given: Given) -> Shape: ...
-    def inside(self, given: Given) -> Given: ...
 
 
 class Sends(Protocol):
@@ -56,44 +42,6 @@ class Sends(Protocol):
     def is_workflow(self) -> bool: ...
     def shape(self, given: Given) -> Shape: ...
     def first_group(self) -> Lazy | None: ...
-
-
-class Stream:
-    """The members of a group that are read while they are sent."""
-
-    def __init__(self, group: Lazy) -> None:
-        self.members = group
-        self.first: Call | Bulk | None = None
-        self._given: Given | None = None
-        self.count = 0
-
-    def begin(self, given: Given) -> Bulk:
-        """The group's place in the workflow's shape."""
-        self._given = self.members.inside(given)
-        first = self.members.source.first()
-        shape = self.members.member_shape(first, 0, self._given)
-        self.first = first_call(shape)
-        assert self.first is not None
-        is_plain = isinstance(shape, Call) and not callbacks(shape)
-        return Bulk(self.first.task, None, self.first.queue, self.first.pool, None if is_plain else shape)
-
-    def messages(self, open: Open, ground: Ground) -> Iterator[Message]:
-        """What is sent for the members, one after the other."""
-        assert self._given is not None
-        for index, member in enumerate(self.members.source.stream()):
-            _refuse_waiting(member, index)
-            shape = self.members.member_shape(member, index, self._given)
-            id, edge = f"{open.base}-{index}", Next(open.join, index)
-            if isinstance(shape, Call) and not shape.on_success and not shape.on_failure:
-                yield message_of(shape, id, ground, Flow(then=(edge,)))
-            else:
-                yield from compile(shape, id, ground, tells=(edge,), keeps_plan=False).messages
-            self.count = index + 1
-
-    def whole(self, open: Open, ground: Ground) -> Message:
-        """The step that knows how many there were."""
-        flow = Flow(then=(Next(open.join, self.count),), inputs=(Input(Many(open.base, self.count)),), gathers=True)
-        return gatherer(open.whole, self.first, ground, flow)
 
 
 class Workflow:
@@ -290,14 +238,6 @@ def replacement_of(composed: Sends, message: Message, outlet: Outlet) -> Replace
     hold(outlet.line, workflow.sealing())
     last = workflow.last()
     return Replaced([] if last is None else [last], flow)
-
-
-def _refuse_waiting(member: Any, index: int) -> None:
-    if member.waiting[1]:
-        raise ConfigurationError(
-            f"member {index:,} of a group waits for others in it (after={list(member.waiting[1])}), and a group of so "
-            f"many is read while it is sent, when nobody knows yet who they are; it may have {AT_ONCE:,} at most"
-        )
 
 
 def _bytes(message: Message) -> int:

@@ -8,6 +8,8 @@ from polypool.core.error import ConfigurationError
 
 T = TypeVar("T")
 
+AT_ONCE = 2_000
+"""Messages that are written in one atomic step; members that are read before anything is sent."""
 MOST_LISTED = 10_000
 """Members of a group that are held at once. Beyond that they are read while they are sent."""
 

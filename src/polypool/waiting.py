@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from polypool.core.error import ConfigurationError
 
@@ -32,6 +33,28 @@ def order_of(members: Sequence[Named]) -> list[int]:
             else:
                 way.append(missing[0])
     return order
+
+
+def checked_name(name: Any) -> str | None:
+    """A name by which others wait for a step. ConfigurationError for one that no argument can have."""
+    if name is not None and not (isinstance(name, str) and name.isidentifier()):
+        raise ConfigurationError(
+            f"name={name!r}: the result of a step with a name goes to the argument of that name in those that wait for "
+            "it; choose one that an argument can have"
+        )
+    return name
+
+
+def checked_names(after: Any) -> tuple[str, ...]:
+    """Names that a step waits for, of one or several. ConfigurationError for what is no name."""
+    names = (after,) if isinstance(after, str) else tuple(after)
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigurationError(
+                f"after={after!r} must be names of other members of the group, as they are set: "
+                'fetch.s(…).set(name="pages"), count.s().set(after=["pages"])'
+            )
+    return names
 
 
 def _numbers(members: Sequence[Named]) -> Mapping[str, int]:
