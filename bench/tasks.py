@@ -8,8 +8,7 @@ from typing import Any
 
 from bench.diary import Diary
 from bench.marks import Marks
-from polypool import Polypool
-from polypool.values import Values
+from polypool import Polypool, Values
 
 FLEETING_S = 5.0
 """How long the results of `fleeting` are kept."""
