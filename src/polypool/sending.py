@@ -14,10 +14,11 @@ import msgspec
 from polypool.bulk import asend_all, one_by_one, send_all
 from polypool.canvas.compile import Compiled, Ground, compile, first_call
 from polypool.canvas.shape import Group, Shape
-from polypool.core.ask import Put, Read, Seal
+from polypool.core.ask import Cancel, Put, Read, Seal
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, DuplicateTask
-from polypool.core.join import Flow, Input, Next, One
+from polypool.core.join import Flow, Input, Many, Next, One
+from polypool.core.lifecycle import State
 from polypool.core.message import Message
 from polypool.core.outcome import Replaced
 from polypool.core.running import running
@@ -145,9 +146,18 @@ class Workflow:
         return None if self.stream is None or open is None else self.stream.whole(open, self.ground)
 
     def sealing(self) -> Conversation[None]:
-        """From now on the join waits for so many only."""
-        if self.stream is not None and self.compiled.open is not None:
-            yield Seal(self.compiled.open.join, self.stream.count + 1)
+        """From now on the join waits for so many only. Members of a workflow that somebody cancelled while it was being
+        sent are cancelled too: whoever cancelled it could not know of them."""
+        open = self.compiled.open
+        if self.stream is None or open is None:
+            return
+        if (yield Seal(open.join, self.stream.count + 1)):
+            return
+        (record,) = yield Read([self.id])
+        if record is not None and record.state is State.CANCELLED:
+            sent = Many(open.base, self.stream.count)
+            for start in range(0, sent.count, AT_ONCE):
+                yield Cancel(sent.ids(start, start + AT_ONCE))
 
     def _refuse_again(self) -> None:
         """DuplicateTask where all of it was there before."""

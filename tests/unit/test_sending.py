@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from polypool import ConfigurationError, DuplicateTask, EngineUnreachable, GroupResult, TaskFailed, chain, group
+from polypool import ConfigurationError, DuplicateTask, EngineUnreachable, GroupResult, TaskFailed, chain, chord, group
 from polypool.canvas.shape import Bulk, Chord, decode_plan
 from polypool.core.ask import Ask, Put, Read, Seal
 from polypool.core.join import OPEN
@@ -18,7 +18,7 @@ from polypool.core.message import Message
 from polypool.native import Answer
 from polypool.sending import AT_ONCE_BYTES
 from polypool.source import AT_ONCE, MOST_LISTED
-from polypool.testing import run_in_place
+from polypool.testing import captured, run_in_place
 from tests.unit.works import Works, works
 
 __all__ = ["works"]
@@ -131,6 +131,19 @@ def test_a_member_of_a_long_group_that_fails_fails_its_body_once(works: Works) -
         with pytest.raises(TaskFailed, match="boom 7"):
             result.get()
     assert works.told == [(f"{result.id}.0-2345", "boom", "boom 7")]
+
+
+def test_members_sent_after_a_cancel_are_cancelled_too(works: Works) -> None:
+    def cancelled_on_the_way() -> Iterator[Any]:
+        for number in range(2 * AT_ONCE + 500):
+            if number == AT_ONCE + 5:
+                assert works.app.result("w").cancel()
+            yield works.add.s(number)
+
+    with captured(works.app):
+        chord(cancelled_on_the_way(), works.total.s()).apply_async(task_id="w")
+        last = works.app.result(f"w.0-{2 * AT_ONCE + 499}")
+        assert (works.app.result("w.0-0").status, last.status) == ("cancelled", "cancelled")
 
 
 def test_a_list_is_known_up_to_its_limit_and_read_beyond(works: Works) -> None:
