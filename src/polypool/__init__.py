@@ -1,7 +1,9 @@
 """polypool: a task queue in which one worker hosts every kind of execution pool."""
 
 from polypool.app import Polypool
-from polypool.composed import chain
+from polypool.composing.composed import chain
+from polypool.composing.parallel import chord, group
+from polypool.composing.signature import Signature
 from polypool.core.error import (
     ArgumentError,
     AsyncioInGreenlet,
@@ -35,14 +37,12 @@ from polypool.core.error import (
 from polypool.core.lifecycle import State
 from polypool.core.outcome import FailedStep
 from polypool.current import current
-from polypool.group import GroupResult
-from polypool.parallel import chord, group
-from polypool.result import AsyncResult
-from polypool.signature import Signature
+from polypool.results.group import GroupResult
+from polypool.results.result import AsyncResult
+from polypool.results.watching import Emitted, Ended, Progress, Started
+from polypool.results.workflow import Workflow
 from polypool.task import Task
 from polypool.values import Values
-from polypool.watching import Emitted, Ended, Progress, Started
-from polypool.workflow import Workflow
 
 __all__ = [
     "ArgumentError",

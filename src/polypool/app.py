@@ -8,8 +8,8 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mappin
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from polypool.blocking import ClientLine
-from polypool.bulk import apart, asend_all, one_by_one, send_all
-from polypool.composed import Composed
+from polypool.composing.composed import Composed
+from polypool.composing.sending import replacement_of
 from polypool.core.ask import Read
 from polypool.core.error import ConfigurationError, TraitMissing
 from polypool.core.inside import Inside
@@ -18,15 +18,15 @@ from polypool.core.message import Message
 from polypool.core.outcome import Replaced
 from polypool.core.port import Engine, Lifespan, Line, Middleware
 from polypool.core.settings import usual_backend, without_password
-from polypool.group import GroupResult
 from polypool.naming import is_same_place, task_name
 from polypool.options import Defaults, ManyOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
 from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
-from polypool.result import AsyncResult
-from polypool.sending import replacement_of
+from polypool.results.group import GroupResult
+from polypool.results.result import AsyncResult
+from polypool.results.workflow import Workflow
+from polypool.sending.bulk import apart, asend_all, one_by_one, send_all
 from polypool.task import Task
-from polypool.workflow import Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,20 +4,20 @@ import functools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
 
-from polypool.arguments import Parameters
-from polypool.bulk import apart, asend_all, one_by_one, send_all
-from polypool.chunking import Chunks, asend_chunks, send_chunks
+from polypool.arguments.parameters import Parameters
+from polypool.composing.inside import TaskInside
+from polypool.composing.signature import Signature
 from polypool.core.error import ConfigurationError, SendError
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
 from polypool.core.running import running
-from polypool.group import GroupResult
-from polypool.inside import TaskInside
 from polypool.options import CALLBACKS, ComposeOptions, ManyOptions, SendOptions, Terms, standing_terms, terms_of
 from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
-from polypool.result import AsyncResult
-from polypool.signature import Signature
+from polypool.results.group import GroupResult
+from polypool.results.result import AsyncResult
+from polypool.sending.bulk import apart, asend_all, one_by_one, send_all
+from polypool.sending.chunking import Chunks, asend_chunks, send_chunks
 
 P = ParamSpec("P")
 C = TypeVar("C")

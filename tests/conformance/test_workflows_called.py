@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polypool import Polypool, TaskFailed, chain, chord, group
-from polypool.composed import Composed
+from polypool.composing.composed import Composed
 from polypool.testing import run_in_place
 
 app = Polypool("called", broker="memory://")

@@ -11,8 +11,8 @@ from polypool.core.codec import decode_any
 from polypool.core.gather import read_value
 from polypool.core.join import One
 from polypool.core.outcome import Done, Failed, Failure
-from polypool.repeating import retry
-from polypool.surveying import survey
+from polypool.results.repeating import retry
+from polypool.results.surveying import survey
 from tests.conformance.flow_hands import Hands
 from tests.conformance.flow_oracle import play
 from tests.conformance.flow_sent import replaced, sent

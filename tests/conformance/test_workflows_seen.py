@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from polypool.brokers.answer import converse
-from polypool.cancelling import cancel, cancel_members
 from polypool.canvas.compile import Ground, compile
 from polypool.canvas.node import Node, Tree
 from polypool.canvas.shape import Call, Chain, Chord, Group, Shape
@@ -14,9 +13,10 @@ from polypool.core.decide import refuse
 from polypool.core.join import Flow, Input, Next, One
 from polypool.core.message import Delivery
 from polypool.core.outcome import Cancelled, Done, Failed, Failure, Outcome, Replaced, Usage
-from polypool.lineage import Relative, children_of, count_of, parent_of
-from polypool.repeating import retry
-from polypool.surveying import survey
+from polypool.results.cancelling import cancel, cancel_members
+from polypool.results.lineage import Relative, children_of, count_of, parent_of
+from polypool.results.repeating import retry
+from polypool.results.surveying import survey
 from tests.conformance.scene import Scene
 
 WORK = Call("app.work", encode(([], {})))

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from polypool import ArgumentError, DuplicateTask, NotEncodable, Polypool, UnknownOption
-from polypool.bulk import BATCH_BYTES, BATCH_COUNT, IN_FLIGHT
 from polypool.core.ask import Ask, Put
 from polypool.core.codec import decode_any
 from polypool.core.message import Message
 from polypool.core.running import running
 from polypool.native import Answer
+from polypool.sending.bulk import BATCH_BYTES, BATCH_COUNT, IN_FLIGHT
 
 
 class Tray:
@@ -55,7 +55,7 @@ def app() -> Polypool:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches are full by what is in them, however long a busy machine takes to fill them."""
-    monkeypatch.setattr("polypool.bulk.BATCH_AGE_S", 1e9)
+    monkeypatch.setattr("polypool.sending.bulk.BATCH_AGE_S", 1e9)
 
 
 @pytest.fixture
@@ -297,6 +297,6 @@ def test_many_calls_of_several_tasks_make_one_group(app: Polypool, tray: Tray) -
 def test_what_comes_slowly_is_not_held_back_until_a_batch_is_full(
     app: Polypool, tray: Tray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polypool.bulk.BATCH_AGE_S", 0.0)
+    monkeypatch.setattr("polypool.sending.bulk.BATCH_AGE_S", 0.0)
     declare(app).map(range(5))
     assert [len(batch) for batch in tray.batches] == [1] * 5

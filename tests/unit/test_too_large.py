@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from polypool import MessageTooLarge, Polypool
-from polypool.bulk import BATCH_COUNT
+from polypool.sending.bulk import BATCH_COUNT
 
 PLENTY = bytes(50_000_000)
 WORDS = (

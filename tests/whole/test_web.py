@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from polypool.watching import PATIENCE
+from polypool.results.watching import PATIENCE
 from tests.whole.engines import KINDS, connections
 from tests.whole.servers import SERVERS, Site, WebProcess, request, serving, site
 from tests.whole.visitors import Answer, ask_all, asking

@@ -13,11 +13,11 @@ from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Lane, Message
 from polypool.core.outcome import Ended, Outcome
 from polypool.core.report import Heartbeat, Search
-from polypool.ending import error_of
 from polypool.pools.child.call import Call
 from polypool.pools.child.invoke import Invoker
 from polypool.pools.child.meter import ThreadClock
 from polypool.pools.wire import Emitted
+from polypool.results.ending import error_of
 from polypool.testing.stepping import Done, answered_at_once, at_once
 
 T = TypeVar("T")

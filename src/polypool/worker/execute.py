@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from polypool.brokers.answer import answer, converse
-from polypool.cancelling import cancel_returned
 from polypool.core.ask import Ask
 from polypool.core.decide import decide, refuse
 from polypool.core.error import EngineError
@@ -17,6 +16,7 @@ from polypool.core.message import Delivery
 from polypool.core.outcome import Cancelled, Deferred, Lost, Outcome, Settlement
 from polypool.core.pool_port import Pool
 from polypool.core.port import Engine
+from polypool.results.cancelling import cancel_returned
 from polypool.worker.book import Book
 from polypool.worker.settle import Settler
 

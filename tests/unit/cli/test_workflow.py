@@ -12,7 +12,7 @@ from polypool.canvas.shape import Bulk, Chain, Chord, Group
 from polypool.cli.table import drawn
 from polypool.cli.workflow.drawn import blocks
 from polypool.cli.workflow.list import told
-from polypool.surveying import survey
+from polypool.results.surveying import survey
 from polypool.testing.stepping import answered_at_once
 from tests.unit.cli.conftest import Typed
 from tests.unit.cli.seeding import message, put

@@ -10,7 +10,7 @@ from polypool.cli.look import Looking, as_json
 from polypool.cli.workflow.converse import converse_with
 from polypool.ids import IdSource
 from polypool.outlet import Conversation
-from polypool.repeating import Repeated
+from polypool.results.repeating import Repeated
 
 
 def send_again(to: Looking, id: str, repeat: Callable[[str, str, float], Conversation[Repeated]]) -> None:

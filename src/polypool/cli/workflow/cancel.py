@@ -2,14 +2,14 @@
 
 import click
 
-from polypool.cancelling import cancel as cancel_all
 from polypool.cli.documents import WorkflowCancelled
 from polypool.cli.exits import FAILED, complain
 from polypool.cli.look import Looking, as_json, looking
 from polypool.cli.workflow.converse import converse_with
-from polypool.lineage import views_of
 from polypool.outlet import Conversation
-from polypool.result import unknown
+from polypool.results.cancelling import cancel as cancel_all
+from polypool.results.lineage import views_of
+from polypool.results.result import unknown
 
 
 @click.command(short_help="end all of one")

@@ -19,9 +19,9 @@ from polypool.core.gather import WINDOW
 from polypool.core.lifecycle import State
 from polypool.core.port import Engine
 from polypool.core.report import Search, TaskView
-from polypool.lineage import views_of
 from polypool.observe.words import ago, span
 from polypool.outlet import Conversation
+from polypool.results.lineage import views_of
 
 NEWEST = 5_000
 """Messages that are looked through for workflows."""

@@ -2,9 +2,9 @@
 
 import click
 
-from polypool import repeating
 from polypool.cli.look import Looking, looking
 from polypool.cli.workflow.again import send_again
+from polypool.results import repeating
 
 
 @click.command(short_help="send one again from the failed step on")

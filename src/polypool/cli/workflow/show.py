@@ -12,7 +12,7 @@ from polypool.cli.given import OptionalNumbers
 from polypool.cli.look import Looking, look, looking
 from polypool.cli.workflow.drawn import blocks
 from polypool.core.port import Engine
-from polypool.surveying import MEMBERS, survey
+from polypool.results.surveying import MEMBERS, survey
 
 
 @click.command(cls=OptionalNumbers, short_help="its steps, their states, and where the time went")
