@@ -19,7 +19,7 @@ from polypool.composing.streaming import Lazy, Stream
 from polypool.core.ask import Cancel, Put, Read, Seal
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, DuplicateTask
-from polypool.core.join import Flow, Input, Many, Next, One
+from polypool.core.join import NO_PLACE, Flow, Input, Many, Next, One
 from polypool.core.lifecycle import State
 from polypool.core.message import Message
 from polypool.core.outcome import Replaced
@@ -247,7 +247,15 @@ def replacement_of(composed: Sends, message: Message, outlet: Outlet) -> Replace
     send_all(outlet.line, workflow.members(), workflow.meter(), pace=workflow.stream.members.pace)
     hold(outlet.line, workflow.sealing())
     last = workflow.last()
-    return Replaced([] if last is None else [last], flow)
+    return Replaced([] if last is None else [_heard_by(message.id, last, id)], flow)
+
+
+def _heard_by(waiting: str, last: Message, id: str) -> Message:
+    """The step that comes with the ending of the run, which waits from then on. Members have run since they were sent,
+    and one that failed has ended the whole workflow before anybody waited for it: this step then says so."""
+    assert last.flow is not None
+    then = (*last.flow.then, Next(waiting, NO_PLACE))
+    return msgspec.structs.replace(last, flow=msgspec.structs.replace(last.flow, then=then, ends_with=id))
 
 
 def _bytes(message: Message) -> int:

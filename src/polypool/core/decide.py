@@ -89,13 +89,18 @@ def signals(message: Message, state: State, failure: Failure | None) -> tuple[Si
         for next in message.flow.then:
             told += _after_success(next)
         return tuple(told)
-    failure = failure or Failure(type_name("TaskCancelled"), "cancelled")
-    if failure.origin is None:
-        failure = msgspec.structs.replace(failure, origin=Origin(message.id, message.task))
+    told_of = cause_of(Origin(message.id, message.task), state, failure)
     if sum(next.count or 1 for next in message.flow.then) > TRACEBACKS:
-        failure = msgspec.structs.replace(failure, traceback="")
-    cause = encode(Cause(state, failure))
+        told_of = Cause(state, msgspec.structs.replace(told_of.failure, traceback=""))
+    cause = encode(told_of)
     return tuple(one for next in message.flow.then for one in _after_other_end(next, state, cause))
+
+
+def cause_of(step: Origin, state: State, failure: Failure | None) -> Cause:
+    """How this step ended, for one that is not to be run because of it. It may have been ended by another one itself:
+    that is the origin then."""
+    failure = failure or Failure(type_name("TaskCancelled"), "cancelled")
+    return Cause(state, failure if failure.origin else msgspec.structs.replace(failure, origin=step))
 
 
 def _after_success(next: Next) -> list[Signal]:
