@@ -4,10 +4,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Ma
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack
 
 from polypool.composing.sending import Sends, inside_transaction
+from polypool.conversation import ahold, hold
 from polypool.core.message import Message
 from polypool.core.port import Line
 from polypool.options import CALLBACKS, MapOptions, SendOptions
-from polypool.outlet import Outlet, ahold, asend, hold, send
+from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult
 from polypool.results.result import AsyncResult

@@ -16,6 +16,7 @@ from polypool.canvas.shape import Group, Shape
 from polypool.composing.shaping import Given
 from polypool.composing.source import AT_ONCE, MOST_LISTED
 from polypool.composing.streaming import Lazy, Stream
+from polypool.conversation import Conversation, ahold, hold
 from polypool.core.ask import Cancel, Put, Read, Seal
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, DuplicateTask
@@ -24,7 +25,7 @@ from polypool.core.lifecycle import State
 from polypool.core.message import Message
 from polypool.core.outcome import Replaced
 from polypool.core.running import running
-from polypool.outlet import Conversation, Outlet, ahold, hold
+from polypool.outlet import Outlet
 from polypool.progress_bar import Meter
 from polypool.sending.bulk import asend_all, one_by_one, send_all
 
