@@ -19,7 +19,8 @@ from polypool.core.outcome import Replaced
 from polypool.core.port import Engine, Lifespan, Line, Middleware
 from polypool.core.settings import usual_backend, without_password
 from polypool.naming import is_same_place, task_name
-from polypool.options import Defaults, ManyOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
+from polypool.option_names import Defaults, ManyOptions, TaskOptions
+from polypool.options import check_task_options, defaults_of, spec_of, terms_of
 from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult

@@ -11,7 +11,8 @@ from polypool.core.error import ConfigurationError, SendError
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
 from polypool.core.running import running
-from polypool.options import CALLBACKS, ComposeOptions, ManyOptions, SendOptions, Terms, standing_terms, terms_of
+from polypool.option_names import CALLBACKS, ComposeOptions, ManyOptions, SendOptions
+from polypool.options import Terms, standing_terms, terms_of
 from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult

@@ -12,7 +12,8 @@ from polypool.composing.streaming import Lazy
 from polypool.composing.waiting import checked_name, checked_names
 from polypool.core.error import ConfigurationError, SendError
 from polypool.core.running import Sendable
-from polypool.options import ComposeOptions, WorkflowOptions, check_send_options, split_callbacks
+from polypool.option_names import ComposeOptions, WorkflowOptions
+from polypool.options import check_send_options, split_callbacks
 from polypool.outlet import Outlet
 from polypool.results.result import AsyncResult
 from polypool.sending.bulk import apart, checked_max_pending

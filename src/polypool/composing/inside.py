@@ -7,7 +7,7 @@ from polypool.composing.sending import Sends, inside_transaction
 from polypool.conversation import ahold, hold
 from polypool.core.message import Message
 from polypool.core.port import Line
-from polypool.options import CALLBACKS, MapOptions, SendOptions
+from polypool.option_names import CALLBACKS, MapOptions, SendOptions
 from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult
