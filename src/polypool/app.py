@@ -226,7 +226,7 @@ class Polypool:
 def _message(call: Call[Any], index: int, base: str, options: Mapping[str, Any]) -> Message:
     task, args, *rest = call
     terms = terms_of(task.spec, options) if options else None
-    return task.numbered(index, args, rest[0] if rest else {}, base, terms)
+    return task.drafts.numbered(index, args, rest[0] if rest else {}, base, terms)
 
 
 def _is_async(name: str, function: Callable[..., Any]) -> bool:
