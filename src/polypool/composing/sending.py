@@ -16,6 +16,7 @@ from polypool.canvas.shape import Group, Shape
 from polypool.composing.shaping import Given
 from polypool.composing.source import AT_ONCE, MOST_LISTED
 from polypool.composing.streaming import Lazy, Stream
+from polypool.composing.waiting import Named, refuse_outside
 from polypool.conversation import Conversation, ahold, hold
 from polypool.core.ask import Cancel, Put, Read, Seal
 from polypool.core.codec import encode
@@ -41,6 +42,8 @@ class Sends(Protocol):
     @property
     def options(self) -> Mapping[str, Any]: ...
     @property
+    def waiting(self) -> Named: ...
+    @property
     def is_workflow(self) -> bool: ...
     def shape(self, given: Given) -> Shape: ...
     def first_group(self) -> Lazy | None: ...
@@ -59,6 +62,7 @@ class Workflow:
         tells: tuple[Next, ...] = (),
         may_stream: bool = True,
     ) -> None:
+        refuse_outside(composed, composed.waiting, "not in a group")
         self.id = id
         self.ground = ground
         self.flow = composed.flow

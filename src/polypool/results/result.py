@@ -223,4 +223,4 @@ def _not_yet(record: Record, timeout: float | None) -> str:
         State.SCHEDULED: "it waits for its time (a countdown, an eta or a retry) or, in a workflow, for the steps "
         f"before it: `polypool workflow show {record.id}` tells",
     }.get(record.state, "its worker is at it; result.cancel() would end it")
-    return f"{record.task} {record.id} is still {record.state} after {timeout:g} s: {hint}"
+    return f"{record.task} {record.id} is still {record.state} after {round(timeout or 0, 2):g} s: {hint}"
