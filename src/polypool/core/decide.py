@@ -42,7 +42,7 @@ def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outco
     """Why this delivery must not be run, as an outcome; None when it may run."""
     message = delivery.message
     if delivery.defect is not None:
-        return Dead(f"undecodable message: {delivery.defect}")
+        return undecodable(delivery.defect)
     if delivery.is_cancelled:
         return Cancelled()
     if delivery.cause is not None:
@@ -61,6 +61,14 @@ def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outco
     if delivery.deliveries > message.policy.max_lost:
         return Dead(f"its process died in each of {delivery.deliveries - 1} runs")
     return None
+
+
+def undecodable(defect: str) -> Dead:
+    """The end of a message whose body cannot be read. Nobody knows then whether steps of a workflow wait for it."""
+    return Dead(
+        f"undecodable message: {defect}. Steps of a workflow that wait for it go on waiting: `polypool dead requeue` "
+        "once workers run the release that wrote it, or `polypool workflow cancel`"
+    )
 
 
 def decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[], float]) -> Settlement:
