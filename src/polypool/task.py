@@ -123,6 +123,8 @@ class Task(Generic[P, C, V]):
         With `max_pending` there are never more than so many of these tasks that have not ended: the call waits for
         workers, and returns once the last is sent. Without a worker that is for ever; Ctrl-C says how far it came.
         """
+        if isinstance(items, AsyncIterable):
+            raise TypeError(f"{self.name}: async iterables are sent by the twins that are awaited, as `amap`")
         return self._send_each(((item,) for item in items), items, options)
 
     async def amap(self, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[ManyOptions]) -> GroupResult[V]:
@@ -132,6 +134,8 @@ class Task(Generic[P, C, V]):
 
     def starmap(self, tuples: Iterable[Arguments], **options: Unpack[ManyOptions]) -> GroupResult[V]:
         """Send it once for each tuple, with the tuple's values as its arguments. Otherwise as `map`."""
+        if isinstance(tuples, AsyncIterable):
+            raise TypeError(f"{self.name}: async iterables are sent by the twins that are awaited, as `astarmap`")
         return self._send_each(tuples, tuples, options)
 
     async def astarmap(

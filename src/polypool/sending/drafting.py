@@ -67,6 +67,11 @@ class Drafts:
         self, index: int, args: Arguments, kwargs: Mapping[str, Any], base: str, terms: Terms | None
     ) -> Message:
         """The message of a group's member; None takes the task's own terms."""
+        if not isinstance(args, tuple | list):
+            raise TypeError(
+                f"{self._task.name}: item {index:,}, {args!r:.100}, must be a tuple of arguments, as in "
+                "starmap([(1, 2), (3, 4)]); map(items) sends each item as the only argument"
+            )
         try:
             return self.message(args, kwargs, terms or self._standing, f"{base}-{index}")
         except SendError as error:
