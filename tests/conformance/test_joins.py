@@ -9,7 +9,7 @@ from polypool.brokers.answer import converse
 from polypool.core.codec import decode
 from polypool.core.decide import refuse
 from polypool.core.gather import by_reference, reference_in
-from polypool.core.join import NO_PLACE, OPEN, Flow, Input, Next, One, When
+from polypool.core.join import NO_PLACE, OPEN, Flow, Input, Listed, Next, One, When
 from polypool.core.late import looked_back
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Message
@@ -421,3 +421,13 @@ async def test_a_join_survives_a_restart_of_whoever_wrote_it(scene: Scene) -> No
     assert list(await other.broker.settle([scene.settlement(second, Done(b"\xc0"))])) == [True]
     taken: list[Delivery] = list(await other.broker.take([LANE], 10, "w1", 0))
     assert ids(taken) == ["body"]
+
+
+async def test_a_run_that_returned_nothing_to_do_ends_with_an_empty_list(scene: Scene) -> None:
+    await send(scene, step("a", "b"), step("b", waits=1))
+    await scene.join()
+    await run(scene, "a", outcome=Replaced([], Flow(inputs=(Input(Listed(())),), gathers=True)))
+    await run(scene, "a")
+    [record] = await scene.engine.results.read(["a"])
+    assert record is not None and record.value is not None and reference_in(record.value) == Listed(())
+    await run(scene, "b")

@@ -21,7 +21,7 @@ from polypool.conversation import Conversation, ahold, hold
 from polypool.core.ask import Cancel, Put, Read, Seal
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, DuplicateTask
-from polypool.core.join import NO_PLACE, Flow, Input, Many, Next, One
+from polypool.core.join import NO_PLACE, Flow, Input, Listed, Many, Next, One
 from polypool.core.lifecycle import State
 from polypool.core.message import Message
 from polypool.core.outcome import Replaced
@@ -49,6 +49,10 @@ class Sends(Protocol):
     def first_group(self) -> Lazy | None: ...
 
 
+class NothingToSend(ConfigurationError):
+    """A group without members, which is a workflow of no steps."""
+
+
 class Workflow:
     """A workflow on its way out."""
 
@@ -71,7 +75,7 @@ class Workflow:
         given = msgspec.structs.replace(given, is_whole=True, is_step=composed.is_workflow, streamed=self.stream)
         self.shape = composed.shape(given)
         if isinstance(self.shape, Group) and not self.shape.members:
-            raise ConfigurationError(
+            raise NothingToSend(
                 "this group has no members, so there is nothing to send; only before another step may a group be empty"
             )
         if self.stream is not None and self.stream.first is not None:
@@ -244,7 +248,10 @@ def replacement_of(composed: Sends, message: Message, outlet: Outlet) -> Replace
     id, now = f"{message.id}~", outlet.now()
     ground = Ground(now, message.priority, message.expires, message.id, message.root or message.id)
     options = {"priority": message.priority} if message.priority else {}
-    workflow = Workflow(composed, ground, id, Given(now, options=options), tells=(Next(message.id),))
+    try:
+        workflow = Workflow(composed, ground, id, Given(now, options=options), tells=(Next(message.id),))
+    except NothingToSend:  # what a run finds may be nothing, which is no mistake of whoever wrote it
+        return Replaced([], Flow(inputs=(Input(Listed(())),), gathers=True))
     flow = Flow(1, inputs=(Input(One(id)),), gathers=True, replacement=encode(workflow.shape))
     if workflow.stream is None:
         return Replaced(workflow.compiled.messages, flow)

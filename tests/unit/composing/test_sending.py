@@ -284,6 +284,16 @@ def test_a_returned_group_of_any_size_takes_the_runs_place(works: Works) -> None
         assert f"{result.id}.0~.0-2499" in {message.id for put in line.puts for message in put}
 
 
+def test_a_returned_group_of_nothing_comes_to_an_empty_list(works: Works) -> None:
+    @works.app.task(name="unfold")
+    def unfold(count: int) -> object:
+        return group(adds(works, count))
+
+    with run_in_place(works.app):
+        assert unfold.delay(0).get() == []
+        assert (unfold.s(0) | works.total.s(5)).delay().get() == 5
+
+
 def test_a_returned_workflow_inherits_priority_and_expiry(works: Works) -> None:
     @works.app.task(name="unfold")
     def unfold() -> object:
