@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from examples.ids.app import Summary
     from polypool import AsyncResult
 
+LOOKS_EVERY_S = 5.0
 POLYPOOL = (sys.executable, "-m", "polypool.cli.main")
 
 
@@ -52,12 +53,13 @@ def run(count: int, size: int | None, processes: int) -> int:
     """The exit code is 1 when the database has not what the chord returned."""
     # Now, and not above: where it keeps its files is read from the environment.
     from examples.ids.app import FILE, app, steps, total
-    from examples.ids.results import summed
+    from examples.ids.results import make, summed
 
-    with a_worker(processes):
+    make(FILE)
+    with a_worker(processes) as worker:
         began = time.monotonic()
         result = chord(group.chunks(steps, ids(count), size), total.s()).delay()
-        summary = wait(result)
+        summary = wait(result, worker)
         took = time.monotonic() - began
     app.close()
     rows, stored = summed(FILE)
@@ -67,21 +69,26 @@ def run(count: int, size: int | None, processes: int) -> int:
     return 0 if (rows, stored) == (summary["count"], summary["sum"]) == (count, summary["sum"]) else 1
 
 
-def wait(result: "AsyncResult[Summary]") -> "Summary":
-    """Until the chord has its result, with a bar for its chunks where there is a terminal."""
+def wait(result: "AsyncResult[Summary]", worker: "subprocess.Popen[bytes]") -> "Summary":
+    """Until the chord has its result, with a bar for its chunks where there is a terminal. Ends with the worker."""
     chunks = result.parent
     if isinstance(chunks, GroupResult) and sys.stderr.isatty():
         for _ in track(chunks, "running ids.steps", len(chunks), console=Console(stderr=True)):
             pass  # each is looked at and let go, so there may be any number of them
-    return result.get()
+    while True:
+        try:
+            return result.get(timeout=LOOKS_EVERY_S)
+        except TimeoutError:
+            if worker.poll() is not None:
+                sys.exit(f"the worker has ended with {worker.returncode}; what it said stands above")
 
 
 @contextmanager
-def a_worker(processes: int) -> Iterator[None]:
+def a_worker(processes: int) -> Iterator["subprocess.Popen[bytes]"]:
     command = (*POLYPOOL, "worker", "examples.ids.app:app", "--pool", f"prefork={processes}", "--log-level", "error")
     worker = subprocess.Popen(command)
     try:
-        yield
+        yield worker
     finally:
         worker.terminate()
         worker.wait()

@@ -273,7 +273,7 @@ print(app.group_result(sender.delay(10).get(timeout=100), 10).get(timeout=100))
 try:
     impatient.delay().get(timeout=100)
 except Exception as error:
-    print(type(error).__name__, "Make this task" in str(error))
+    print(type(error).__name__, "return chain(" in str(error))
 """
     assert run(folder, program).splitlines() == ["45", str(list(range(10))), "WaitInsideTask True"]
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from examples.ids.collatz import steps_to_one
-from examples.ids.results import summed
+from examples.ids.results import make, summed
 from polypool import chord, group
 from tests.whole.workers import PATIENCE, WorkerProcess, until, worker
 
@@ -26,6 +26,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     places = {"IDS_RESULTS": str(tmp_path / "results.db"), "IDS_BROKER": f"sqlite:///{tmp_path / 'queue.db'}"}
     for name, value in places.items():
         monkeypatch.setenv(name, value)
+    make(places["IDS_RESULTS"])
     return {**places, "PYTHONPATH": str(ROOT)}
 
 
@@ -71,6 +72,7 @@ def test_a_child_that_is_killed_in_the_middle_costs_nothing(
 def test_rows_written_twice_are_there_once(tmp_path: Path) -> None:
     from examples.ids.results import Table
 
+    make(str(tmp_path / "results.db"))
     table = Table(str(tmp_path / "results.db"))
     for _ in range(2):
         table.write([(1, 0), (2, 1), (3, 7)])
