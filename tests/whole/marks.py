@@ -30,11 +30,16 @@ def mark(what: str) -> None:
         os.close(file)
 
 
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that others append to. The last one may be half there: the kernel appends in one piece, but
+    who reads meanwhile may see its first part."""
+    return path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
+
+
 def read(folder: Path) -> dict[str, Counter[str]]:
     """The marks so far: how often each task began and ended."""
     found: dict[str, Counter[str]] = {"begin": Counter(), "end": Counter()}
-    path = folder / MARKS
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in whole_lines(folder / MARKS):
         what, id, _ = line.split()
         found[what][id] += 1
     return found

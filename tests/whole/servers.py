@@ -92,8 +92,7 @@ class Site:
 
     def sent(self) -> list[str]:
         """The ids of all tasks that the apps were told are sent."""
-        path = self.folder / "sent.txt"
-        return path.read_text().split() if path.exists() else []
+        return marks.whole_lines(self.folder / "sent.txt")
 
     def running(self) -> set[str]:
         """Those of them that have begun and not ended."""

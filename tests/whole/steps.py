@@ -45,7 +45,8 @@ def here() -> tuple[str, int, int]:
 
 def lines(folder: Path) -> list[list[str]]:
     path = folder / MARKS
-    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    text = path.read_text() if path.exists() else ""
+    return [line.split() for line in text.rpartition("\n")[0].splitlines()]  # who reads may see half of the last line
 
 
 def begun(folder: Path) -> Counter[str]:

@@ -137,7 +137,7 @@ def test_the_supervisor_never_imports_the_app(marks: ModuleType, tmp_path: Path)
     path.write_text(path.read_text() + "\nwith open('importers.txt', 'a') as file: print(os.getpid(), file=file)\n")
     with worker(tmp_path, APP) as running:
         assert marks.doze.delay(0).get(timeout=PATIENCE) == "dozed"
-        importers = {int(pid) for pid in (tmp_path / "importers.txt").read_text().split()}
+    importers = {int(pid) for pid in (tmp_path / "importers.txt").read_text().split()}
     assert importers
     assert running.pid not in importers
 

@@ -16,6 +16,7 @@ import pytest
 from polypool import TaskFailed
 from polypool.brokers.open import open_engine
 from polypool.core.report import LaneCount
+from tests.whole.marks import whole_lines
 from tests.whole.workers import until, worker
 
 KILLS = 6
@@ -81,8 +82,7 @@ def orders(shop: ModuleType) -> list[str]:
 
 
 def shipped(folder: Path) -> list[str]:
-    path = folder / "shipped.txt"
-    return path.read_text().splitlines() if path.exists() else []
+    return whole_lines(folder / "shipped.txt")
 
 
 def nothing_waits(shop: ModuleType) -> bool:

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from polypool import TaskLost, TimeLimitExceeded
+from tests.whole.marks import whole_lines
 from tests.whole.workers import PATIENCE, until, worker
 
 LEASE = ("--heartbeat", "4")
@@ -120,5 +121,5 @@ def test_a_blocked_event_loop_is_reported_with_its_stack_and_loses_nothing(marks
 
 def pid_of(folder: Path, id: str) -> int:
     """The process in which a task began last."""
-    lines = [line.split() for line in (folder / "marks.txt").read_text().splitlines()]
+    lines = [line.split() for line in whole_lines(folder / "marks.txt")]
     return int([pid for what, found, pid in lines if what == "begin" and found == id][-1])

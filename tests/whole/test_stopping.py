@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+from tests.whole.marks import whole_lines
 from tests.whole.workers import PATIENCE, until, worker
 
 
@@ -95,8 +96,7 @@ def test_a_worker_without_work_uses_next_to_no_processor(marks: ModuleType, tmp_
 
 def processes(folder: Path) -> set[str]:
     """Where tasks have run."""
-    path = folder / "marks.txt"
-    return {line.split()[2] for line in path.read_text().splitlines()} if path.exists() else set()
+    return {line.split()[2] for line in whole_lines(folder / "marks.txt")}
 
 
 def processor_seconds(pid: int) -> float:
