@@ -64,7 +64,7 @@ def _routes(app: Polypool, gateway: Gateway) -> list[Route]:
         return Response(told, media_type="application/json")
 
     return [
-        Route("/tasks/{task}", gateway.guarded(gateway.send), methods=["POST"]),
+        Route("/tasks/{task:path}", gateway.guarded(gateway.send), methods=["POST"]),
         Route("/results/{id}/events", gateway.guarded(gateway.stream), methods=["GET"]),
         Route("/results/{id}", gateway.guarded(gateway.tell), methods=["GET"]),
         Route("/results/{id}", gateway.guarded(gateway.cancel), methods=["DELETE"]),

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -58,9 +59,9 @@ def openapi(app: Polypool, gateway: Gateway, root: str = "") -> Schema:
     """The document; `root` is where the gateway is mounted."""
     tasks = [app.tasks[name] for name in gateway.bodies]
     schemas = Schemas(_types(tasks, gateway.bodies))
-    paths: Schema = {f"/tasks/{task.name}": {"post": _sending(task, gateway, schemas)} for task in tasks} | _results(
-        gateway
-    )
+    paths: Schema = {
+        f"/tasks/{quote(task.name)}": {"post": _sending(task, gateway, schemas)} for task in tasks
+    } | _results(gateway)
     components: Schema = {"schemas": {**schemas.components, **_OURS}}
     told: Schema = {"openapi": "3.1.0", "info": {"title": app.name, "version": "1"}}
     if gateway.settings.tokens:

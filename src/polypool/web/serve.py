@@ -7,13 +7,16 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-import uvicorn
-
 from polypool.app import Polypool
-from polypool.core.error import ConfigurationError
+from polypool.core.error import ConfigurationError, MissingExtra
 from polypool.web.asgi import served
 from polypool.web.gateway import Gateway
 from polypool.web.settings import WebSettings
+
+try:
+    import uvicorn
+except ModuleNotFoundError:
+    raise MissingExtra("polypool web needs uvicorn; install it: pip install polypool[web]") from None
 
 BACKLOG = 2048
 MARGIN_S = 1.0

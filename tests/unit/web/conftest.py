@@ -39,6 +39,9 @@ class Shop:
         @app.task(name="rest", public=True, bind=True)
         def rest(self: Any) -> None: ...
 
+        @app.task(name="a task/with a odd name", public=True)
+        def odd() -> None: ...
+
         @app.task(name="secret")
         def secret(x: int) -> int:
             return x

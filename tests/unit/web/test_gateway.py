@@ -1,18 +1,21 @@
 """What each request to a gateway is answered with."""
 
 import asyncio
+import subprocess
+import sys
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from polypool.core.codec import decode_any, encode
 from polypool.core.error import ConfigurationError, EngineUnreachable
 from polypool.core.outcome import Done, Failed, Failure
-from polypool.web import routes
+from polypool.web import asgi, routes
 from polypool.web.asgi import served
 from polypool.web.gateway import Gateway
 from polypool.web.settings import settings_of
@@ -232,3 +235,34 @@ def test_an_app_without_public_tasks_is_nothing_to_serve() -> None:
 
     with pytest.raises(ConfigurationError, match=r"public=True"):
         routes(Polypool("bare", broker="memory://"))
+
+
+async def test_a_name_of_any_signs_can_be_sent_to(web: httpx.AsyncClient) -> None:
+    assert (await web.post("/tasks/a%20task/with%20a%20odd%20name", json={})).status_code == 202
+
+
+async def test_it_can_be_mounted_in_fastapi(shop: Shop) -> None:
+    mine = FastAPI()
+    mine.mount("/jobs", asgi(shop.app))
+    async with shop.client(mine) as web:
+        answer = await web.post("/jobs/tasks/pack", json=CUP)
+        assert (await web.get(answer.headers["location"])).json()["status"] == "queued"
+
+
+def test_without_its_libraries_it_says_what_to_install() -> None:
+    script = "import sys; sys.modules['starlette'] = None; import polypool.web"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "MissingExtra" in ended.stderr and "pip install polypool[web]" in ended.stderr
+
+
+async def test_what_goes_wrong_here_is_no_business_of_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wrong(*_: object) -> None:
+        raise RuntimeError("the password is 123")
+
+    async with shop.client() as web:
+        id = await sent(web)
+        monkeypatch.setattr(shop.engine, "read", wrong)
+        transport = httpx.ASGITransport(asgi(shop.app), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as outside:
+            answer = await outside.get(f"/results/{id}")
+    assert answer.status_code == 500 and "123" not in answer.text

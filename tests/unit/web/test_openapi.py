@@ -23,6 +23,7 @@ async def test_public_tasks_are_described_and_no_others(web: httpx.AsyncClient) 
         "/tasks/pack",
         "/tasks/wake",
         "/tasks/rest",
+        "/tasks/a%20task/with%20a%20odd%20name",
     }
 
 
