@@ -4,13 +4,12 @@ python -m bench.ids_sender BROKER COUNT (map | SIZE)      SIZE 0: found while it
 """
 
 import json
-import resource
 import sys
 import time
 from itertools import chain
 
 from bench.ids_app import app_for
-from bench.processes import MB
+from bench.processes import largest_rss
 
 PENDING = 10_000
 """Of tasks with one id each: a million in the engine at once would be another experiment."""
@@ -29,8 +28,8 @@ def main(broker: str, count: int, way: str) -> None:
         fetched = sum(1 for _ in chain.from_iterable(group))
     seconds = time.perf_counter() - began
     app.close()
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
-    print(json.dumps({"seconds": seconds, "fetched": fetched, "messages": len(group), "rss_mb": rss}))
+    told = {"seconds": seconds, "fetched": fetched, "messages": len(group), "rss_mb": largest_rss()}
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,13 @@ def pss(root: int) -> float:
     return total * 1024 / MB
 
 
+def largest_rss() -> float:
+    """Megabytes of memory that this process had at its largest. `ru_maxrss` would count what its parent had when it
+    started this one."""
+    status = Path("/proc/self/status").read_text()
+    return float(status.partition("VmHWM:")[2].split()[0]) * 1024 / MB
+
+
 def cpu(pid: int) -> float:
     """Seconds of CPU that one process used, all of its threads, in user and kernel mode; to the kernel's tick."""
     fields = _stat(pid)

@@ -5,10 +5,10 @@ what the chord's body returned, and the most memory that it had.
 """
 
 import json
-import resource
 import sys
 import time
 
+from bench.processes import largest_rss
 from bench.tasks import app_of
 from polypool import chord
 
@@ -26,8 +26,7 @@ def main(form: str, count: int) -> None:
         group = noop.starmap((() for _ in range(count)), progress=False)
         sent, value = time.time(), count
         group[-1].get(timeout=WITHIN_S)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({"began": began, "sent": sent, "value": value, "peak_mb": peak}))
+    print(json.dumps({"began": began, "sent": sent, "value": value, "peak_mb": largest_rss()}))
     app.close()
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from bench.reading import CannotMeasure
 from tests.engines import postgres, rabbitmq, redis
 
-PREVIOUS = "f05faa8"
+PREVIOUS = "1d90311"
 """The commit that stands for the previous release until there is one: what all engines write was complete by then, and
 its workers survive what the chaos does to them."""
 

@@ -20,7 +20,8 @@ from polypool.core.port import Engine, Lifespan, Line, Middleware
 from polypool.core.settings import usual_backend, without_password
 from polypool.naming import is_same_place, task_name
 from polypool.option_checks import yes_or_no
-from polypool.options import Defaults, ManyOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
+from polypool.option_names import Defaults, ManyOptions, TaskOptions
+from polypool.options import check_task_options, defaults_of, spec_of, terms_of
 from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult
@@ -228,7 +229,7 @@ class Polypool:
 def _message(call: Call[Any], index: int, base: str, options: Mapping[str, Any]) -> Message:
     task, args, *rest = call
     terms = terms_of(task.spec, options) if options else None
-    return task.numbered(index, args, rest[0] if rest else {}, base, terms)
+    return task.drafts.numbered(index, args, rest[0] if rest else {}, base, terms)
 
 
 def _is_async(name: str, function: Callable[..., Any]) -> bool:

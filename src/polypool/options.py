@@ -1,9 +1,9 @@
-"""The options of tasks and of single sends: their names, their units, and what is refused with which words."""
+"""The options of tasks and of single sends: what they come to, and what is refused with which words."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -13,89 +13,10 @@ from polypool.core.message import DEFAULT_QUEUE, HIGHEST_PRIORITY, LOWEST_PRIORI
 from polypool.core.running import Sendable
 from polypool.core.settings import AUTO, POOL_KINDS
 from polypool.option_checks import classes, in_seconds, limit, whole, word, yes_or_no
-
-Seconds = float | timedelta
-Moment = float | datetime
-"""A point in time: Unix seconds, or a datetime. One without a time zone is in this machine's, as Python has it."""
+from polypool.option_names import ComposeOptions, Defaults, SendOptions, TaskOptions
 
 ASYNC_POOLS = ("asyncio", "solo", "prefork")
 SYNC_POOLS = ("threads", "prefork", "solo", "gevent", "eventlet")
-
-
-class Defaults(TypedDict, total=False):
-    """Options that an app gives to all of its tasks, unless they say otherwise."""
-
-    queue: str
-    priority: int
-    timeout: Seconds | None
-    soft_timeout: Seconds | None
-    max_retries: int
-    retry_backoff: Seconds
-    retry_backoff_max: Seconds
-    retry_jitter: bool
-    autoretry_for: tuple[type[BaseException], ...]
-    expires: Seconds | None
-    result_ttl: Seconds
-    max_lost: int
-
-
-class TaskOptions(Defaults, total=False):
-    """Options of one task, as its decorator takes them."""
-
-    name: str
-    pool: str
-    public: bool
-
-
-class MapOptions(TypedDict, total=False):
-    """Options of many sends at once. `task_id` is the group's id; each task's is that and its index."""
-
-    countdown: Seconds
-    eta: Moment
-    expires: Seconds | datetime | None
-    queue: str
-    priority: int
-    task_id: str
-    max_retries: int
-    timeout: Seconds | None
-    soft_timeout: Seconds | None
-    result_ttl: Seconds
-
-
-Callbacks = Sendable | Iterable[Sendable]
-"""A signature, or several."""
-
-
-class ManyOptions(MapOptions, total=False):
-    """Options of `map` and its kin: those of each task, and how they are sent. `max_pending`: never more than so many
-    that have not ended."""
-
-    progress: bool | None
-    max_pending: int | None
-
-
-class SendOptions(MapOptions, total=False):
-    """Options of one send, over those of its task. `link` and `link_error` are Celery's words for `on_success` and
-    `on_failure`: signatures that are sent once it has succeeded, with its result, or failed, with a `FailedStep`."""
-
-    on_success: Callbacks
-    on_failure: Callbacks
-    link: Callbacks
-    link_error: Callbacks
-
-
-class WorkflowOptions(SendOptions, total=False):
-    """Options of one send of what was composed. `progress` and `max_pending`: how a group's members are sent."""
-
-    progress: bool | None
-    max_pending: int | None
-
-
-class ComposeOptions(WorkflowOptions, total=False):
-    """Options of a signature. In a group, others wait for it by its `name`, and it for those named in `after`."""
-
-    name: str
-    after: str | Iterable[str]
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -141,7 +62,7 @@ def spec_of(task: str, is_async: bool, options: Mapping[str, Any]) -> TaskSpec:
 
 def check_task_options(where: str, given: Mapping[str, Any]) -> None:
     """UnknownOption for a name that the decorator does not have."""
-    _refuse_unknown(where, given, {**Defaults.__annotations__, **TaskOptions.__annotations__, "bind": bool})
+    _refuse_unknown(where, given, {**TaskOptions.__annotations__, "bind": bool})
 
 
 def standing_terms(spec: TaskSpec) -> Terms:
@@ -152,7 +73,7 @@ def standing_terms(spec: TaskSpec) -> Terms:
 def terms_of(spec: TaskSpec, given: Mapping[str, Any]) -> Terms:
     """The terms of a send with these options."""
     where = f"sending {spec.name}"
-    _refuse_unknown(where, given, {**MapOptions.__annotations__, **SendOptions.__annotations__})
+    _refuse_unknown(where, given, SendOptions.__annotations__)
     if given.get("countdown") is not None and given.get("eta") is not None:
         raise ConfigurationError(f"{where}: countdown and eta both say when; give one of them")
     checked = _checked(where, {name: value for name, value in given.items() if name not in _MOMENTS})
@@ -176,7 +97,7 @@ def terms_of(spec: TaskSpec, given: Mapping[str, Any]) -> Terms:
 
 def check_send_options(where: str, given: Mapping[str, Any]) -> None:
     """What `terms_of` would refuse, before there is a task to send."""
-    _refuse_unknown(where, given, _COMPOSING)
+    _refuse_unknown(where, given, ComposeOptions.__annotations__)
     if given.get("countdown") is not None and given.get("eta") is not None:
         raise ConfigurationError(f"{where}: countdown and eta both say when; give one of them")
     _check_moments(where, given)
@@ -276,13 +197,6 @@ def _pool(where: str, name: str, value: Any) -> str:
     return check_pool(where, value)
 
 
-CALLBACKS = frozenset({"on_success", "on_failure", "link", "link_error"})
-_COMPOSING = {
-    **MapOptions.__annotations__,
-    **SendOptions.__annotations__,
-    **WorkflowOptions.__annotations__,
-    **ComposeOptions.__annotations__,
-}
 _MOMENTS = ("countdown", "eta", "expires")
 _CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
     "name": word,

@@ -1,10 +1,11 @@
 """Outlet: an app's way out. The line it sends through, its clock, and conversations held over that line."""
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from polypool.core.ask import Ask, Put
+from polypool.conversation import Conversation, ahold, hold
+from polypool.core.ask import Put
 from polypool.core.codec import decode_any
 from polypool.core.error import DuplicateTask
 from polypool.core.message import Message
@@ -12,9 +13,6 @@ from polypool.core.port import Line
 from polypool.ids import IdSource
 
 T = TypeVar("T")
-
-Conversation = Generator[Ask, Any, T]
-"""Asks, one after the other, and what came of them. Written once; `hold` and `ahold` lend it a colour."""
 
 
 class ReadsResults(Protocol):
@@ -60,28 +58,6 @@ class Outlet:
             return None
         known = self.tasks.get(task)
         return decode_any(value) if known is None else known.arguments.decode_result(value)
-
-
-def hold(line: Line, conversation: Conversation[T]) -> T:
-    """Carry a conversation through over this line, blocking at each ask."""
-    try:
-        ask = next(conversation)
-        while True:
-            ask = conversation.send(line.ask(ask).result())
-    except StopIteration as end:
-        outcome: T = end.value
-        return outcome
-
-
-async def ahold(line: Line, conversation: Conversation[T]) -> T:
-    """The same, awaiting each ask."""
-    try:
-        ask = next(conversation)
-        while True:
-            ask = conversation.send(await line.ask(ask))
-    except StopIteration as end:
-        outcome: T = end.value
-        return outcome
 
 
 def send(line: Line, message: Message) -> None:

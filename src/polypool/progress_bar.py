@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 1.0
 """Seconds before a bar appears by itself."""
+FIGURES_COLUMNS = 46
+"""Of a terminal's width, what a short bar, the counts and the times take: they are what the bar is looked at for."""
+FEWEST_COLUMNS = 8
+"""Of what is counted, shown however narrow the terminal is."""
 
 
 class Meter:
@@ -26,6 +30,8 @@ class Meter:
         self._show_at = time.monotonic() + (0.0 if shown else PATIENCE)
         self._done = 0
         self._state = ""
+        self._room = sys.maxsize
+        """Columns for the text in front of the bar."""
         self._bar: Progress | None = None
         self._row: TaskID | None = None
 
@@ -48,21 +54,30 @@ class Meter:
         if state != self._state:
             self._state = state
             if self._bar is not None and self._row is not None:
-                self._bar.update(self._row, description=f"{self._what}{state}", refresh=True)
+                self._bar.update(self._row, description=self._text, refresh=True)
+
+    @property
+    def _text(self) -> str:
+        """What is done, cut where it would push the figures out of a narrow terminal; what it waits for stays whole
+        longest."""
+        most = max(self._room - len(self._state), FEWEST_COLUMNS)
+        return _cut(_cut(self._what, most) + self._state, max(self._room, FEWEST_COLUMNS))
 
     def _show(self) -> None:
         from rich import progress
         from rich.console import Console
 
+        console = Console(stderr=True)
+        self._room = console.width - FIGURES_COLUMNS
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
             progress.TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
         )
-        self._row = self._bar.add_task(f"{self._what}{self._state}", total=self._total)
+        self._row = self._bar.add_task(self._text, total=self._total)
         self._bar.start()
 
     def __enter__(self) -> Self:
@@ -78,6 +93,10 @@ class Meter:
             if error is None:
                 self._bar.update(self._row, total=self._done, completed=self._done)
             self._bar.stop()
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def meter_of(what: str, items: object, shown: bool | None) -> Meter:

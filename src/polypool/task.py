@@ -1,31 +1,28 @@
 """Task: a named function and its policy. Calling it runs it here; `delay` and its kin send it to a worker."""
 
 import functools
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from polypool.arguments.parameters import Parameters
 from polypool.composing.inside import TaskInside
 from polypool.composing.signature import Signature
-from polypool.core.error import ConfigurationError, SendError
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
-from polypool.core.running import running
-from polypool.options import CALLBACKS, ComposeOptions, ManyOptions, SendOptions, Terms, standing_terms, terms_of
+from polypool.option_names import CALLBACKS, ComposeOptions, ManyOptions, SendOptions
 from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult
 from polypool.results.result import AsyncResult
 from polypool.sending.bulk import apart, asend_all, one_by_one, send_all
-from polypool.sending.chunking import Chunks, asend_chunks, send_chunks
+from polypool.sending.chunking import asend_chunks, send_chunks
+from polypool.sending.drafting import Arguments, Drafts, positional
 
 P = ParamSpec("P")
 C = TypeVar("C")
 """What calling the function returns: a coroutine, for an async def."""
 V = TypeVar("V")
 """What a run of it returns."""
-
-Arguments = tuple[Any, ...]
 
 
 class Task(Generic[P, C, V]):
@@ -53,7 +50,8 @@ class Task(Generic[P, C, V]):
         self.is_public = False
         """Whether it can be sent, and its results read, through `polypool web`."""
         self.outlet = outlet
-        self._standing = standing_terms(spec)
+        self.drafts = Drafts(self)
+        """Its messages, before they are sent."""
 
     @functools.cached_property
     def arguments(self) -> Parameters:
@@ -66,10 +64,10 @@ class Task(Generic[P, C, V]):
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
         """Send it with these arguments."""
-        return self._sent(self.message_of(args, kwargs))
+        return self._sent(self.drafts.message_of(args, kwargs))
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
-        return await self._asent(self.message_of(args, kwargs))
+        return await self._asent(self.drafts.message_of(args, kwargs))
 
     def s(self, *args: Any, **kwargs: Any) -> Signature[V]:
         """It with these arguments, not sent yet: to be composed with others, to be given options, to be sent. What
@@ -94,7 +92,7 @@ class Task(Generic[P, C, V]):
         **options: Unpack[ComposeOptions],
     ) -> Signature[V]:
         """As `s` or `si`, with options: `task.signature((1,), queue="slow")` is `task.s(1).set(queue="slow")`."""
-        made: Signature[V] = Signature(self, _positional(self.name, args), kwargs or {}, immutable)
+        made: Signature[V] = Signature(self, positional(self.name, args), kwargs or {}, immutable)
         return made.set(**options)
 
     def apply_async(
@@ -108,14 +106,14 @@ class Task(Generic[P, C, V]):
         """
         if CALLBACKS & options.keys():
             return self.signature(args, kwargs).apply_async(**options)
-        return self._sent(self.message_with(args, kwargs, options))
+        return self._sent(self.drafts.message_with(args, kwargs, options))
 
     async def aapply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
     ) -> AsyncResult[V]:
         if CALLBACKS & options.keys():
             return await self.signature(args, kwargs).aapply_async(**options)
-        return await self._asent(self.message_with(args, kwargs, options))
+        return await self._asent(self.drafts.message_with(args, kwargs, options))
 
     def map(self, items: Iterable[Any], **options: Unpack[ManyOptions]) -> GroupResult[V]:
         """Send it once for each item, as its only argument.
@@ -127,6 +125,8 @@ class Task(Generic[P, C, V]):
         With `max_pending` there are never more than so many of these tasks that have not ended: the call waits for
         workers, and returns once the last is sent. Without a worker that is for ever; Ctrl-C says how far it came.
         """
+        if isinstance(items, AsyncIterable):
+            raise TypeError(f"{self.name}: async iterables are sent by the twins that are awaited, as `amap`")
         return self._send_each(((item,) for item in items), items, options)
 
     async def amap(self, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[ManyOptions]) -> GroupResult[V]:
@@ -136,6 +136,8 @@ class Task(Generic[P, C, V]):
 
     def starmap(self, tuples: Iterable[Arguments], **options: Unpack[ManyOptions]) -> GroupResult[V]:
         """Send it once for each tuple, with the tuple's values as its arguments. Otherwise as `map`."""
+        if isinstance(tuples, AsyncIterable):
+            raise TypeError(f"{self.name}: async iterables are sent by the twins that are awaited, as `astarmap`")
         return self._send_each(tuples, tuples, options)
 
     async def astarmap(
@@ -188,70 +190,6 @@ class Task(Generic[P, C, V]):
         """
         return TaskInside(self, self.outlet, connection)
 
-    def message(self, args: Arguments, kwargs: Mapping[str, Any], terms: Terms, id: str | None = None) -> Message:
-        """What is sent for one call; `id` None makes one."""
-        return self._addressed(self.arguments.encode(args, kwargs), terms, id)
-
-    def _addressed(
-        self, args: bytes, terms: Terms, id: str | None, each: Literal["item", "tuple"] | None = None
-    ) -> Message:
-        outlet, sender = self.outlet, running.get()
-        now = outlet.now()
-        due = terms.due if terms.due_in is None else now + terms.due_in
-        expires = terms.expires if terms.expires_in is None else now + terms.expires_in
-        parent = root = None
-        if sender is not None:
-            parent = sender.message.id
-            root = sender.message.root or parent
-        return Message(
-            id=outlet.new_id() if id is None else id,
-            task=self.name,
-            args=args,
-            queue=terms.queue,
-            pool=terms.pool,
-            priority=terms.priority,
-            sent_at=now,
-            due=due,
-            expires=expires,
-            policy=terms.policy,
-            parent=parent,
-            root=root,
-            each=each,
-        )
-
-    def message_of(self, args: Arguments, kwargs: Mapping[str, Any]) -> Message:
-        """What is sent for one call without options."""
-        return self.message(args, kwargs, self._standing)
-
-    def message_with(
-        self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
-    ) -> Message:
-        """What is sent for one call with options of its own."""
-        positional = _positional(self.name, args)
-        terms = terms_of(self.spec, options)
-        return self.message(positional, kwargs or {}, terms, options.get("task_id"))
-
-    def messages(self, tuples: Iterable[Arguments], options: Mapping[str, Any]) -> tuple[str, Iterator[Message]]:
-        """A group's id, and what is sent for its members, made when read."""
-        base, terms = self._group_terms(options)
-        return base, (self.numbered(index, args, {}, base, terms) for index, args in enumerate(tuples))
-
-    def amessages(
-        self, tuples: AsyncIterable[Arguments], options: Mapping[str, Any]
-    ) -> tuple[str, AsyncIterator[Message]]:
-        base, terms = self._group_terms(options)
-        return base, self._amessages(tuples, base, terms)
-
-    def numbered(
-        self, index: int, args: Arguments, kwargs: Mapping[str, Any], base: str, terms: Terms | None
-    ) -> Message:
-        """The message of a group's member; None takes the task's own terms."""
-        try:
-            return self.message(args, kwargs, terms or self._standing, f"{base}-{index}")
-        except SendError as error:
-            error.add_note(f"polypool: this was item {index:,}, counted from 0")
-            raise
-
     def _sent(self, message: Message) -> AsyncResult[V]:
         send(self.outlet.line, message)
         return AsyncResult(message.id, self.outlet)
@@ -260,19 +198,9 @@ class Task(Generic[P, C, V]):
         await asend(self.outlet.line, message)
         return AsyncResult(message.id, self.outlet)
 
-    def _group_terms(self, options: Mapping[str, Any]) -> tuple[str, Terms]:
-        terms = terms_of(self.spec, options) if options else self._standing
-        return options.get("task_id") or self.outlet.new_id(), terms
-
-    async def _amessages(self, tuples: AsyncIterable[Arguments], base: str, terms: Terms) -> AsyncIterator[Message]:
-        index = 0
-        async for args in tuples:
-            yield self.numbered(index, args, {}, base, terms)
-            index += 1
-
     def _send_each(self, tuples: Iterable[Arguments], items: object, options: Mapping[str, Any]) -> GroupResult[V]:
         progress, most, options = apart(options)
-        base, messages = self.messages(tuples, options)
+        base, messages = self.drafts.messages(tuples, options)
         meter = meter_of(self.name, items, progress)
         return GroupResult(base, send_all(self.outlet.line, messages, meter, max_pending=most), self.outlet)
 
@@ -280,7 +208,7 @@ class Task(Generic[P, C, V]):
         self, tuples: AsyncIterable[Arguments], items: object, options: Mapping[str, Any]
     ) -> GroupResult[V]:
         progress, most, options = apart(options)
-        base, messages = self.amessages(tuples, options)
+        base, messages = self.drafts.amessages(tuples, options)
         meter = meter_of(self.name, items, progress)
         count = await asend_all(self.outlet.line, messages, meter, max_pending=most)
         return GroupResult(base, count, self.outlet)
@@ -289,7 +217,7 @@ class Task(Generic[P, C, V]):
         self, items: Iterable[Any], n: int | None, spreads: bool, options: Mapping[str, Any]
     ) -> GroupResult[list[V]]:
         progress, most, options = apart(options)
-        base, chunks = self._chunks(items, n, spreads, options)
+        base, chunks = self.drafts.chunks(items, n, spreads, options)
         count = send_chunks(self.outlet.line, chunks, meter_of(self.name, items, progress), most)
         return GroupResult(base, count, self.outlet)
 
@@ -297,31 +225,9 @@ class Task(Generic[P, C, V]):
         self, items: Iterable[Any] | AsyncIterable[Any], n: int | None, spreads: bool, options: Mapping[str, Any]
     ) -> GroupResult[list[V]]:
         progress, most, options = apart(options)
-        base, chunks = self._chunks(items, n, spreads, options)
+        base, chunks = self.drafts.chunks(items, n, spreads, options)
         count = await asend_chunks(self.outlet.line, chunks, meter_of(self.name, items, progress), most)
         return GroupResult(base, count, self.outlet)
 
-    def _chunks(
-        self, items: Iterable[Any] | AsyncIterable[Any], n: int | None, spreads: bool, options: Mapping[str, Any]
-    ) -> tuple[str, Chunks]:
-        if n is None and options.get("task_id") is not None:
-            raise ConfigurationError(
-                f"{self.name}: task_id= makes sending again safe, and chunks whose size is found while they are sent "
-                "would be cut otherwise the second time; give their size, as in chunks(items, 100, task_id=…)"
-            )
-        base, terms = self._group_terms(options)
-        each: Literal["item", "tuple"] = "tuple" if spreads else "item"
-
-        def message_of(index: int, args: bytes) -> Message:
-            return self._addressed(args, terms, f"{base}-{index}", each)
-
-        return base, Chunks(self.name, self.arguments, items, n, spreads, message_of)
-
     def __repr__(self) -> str:
         return f"<Task {self.name}, {self.spec.pool}>"
-
-
-def _positional(task: str, args: Iterable[Any]) -> Arguments:
-    if isinstance(args, str | bytes | Mapping):
-        raise TypeError(f"{task}: args={args!r} must be a tuple of arguments, as in apply_async(({args!r},))")
-    return tuple(args)

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar, overload
 
-from polypool.core.ask import Ask
+from polypool.conversation import Conversation, ahold, hold
 from polypool.core.error import EngineUnreachable, InputMissing
 from polypool.core.gather import WINDOW, Unread, read_listed, read_values
 from polypool.core.join import Listed, Many
@@ -22,7 +22,6 @@ PATIENCE = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 Decode = Callable[[bytes], Any]
-Asking = Generator[Ask, Any, T]
 
 
 class Values(Sequence[V]):
@@ -140,7 +139,7 @@ class _Stored:
         self._ref = ref
         self._decode = decode
         self._pages: OrderedDict[int, list[Any]] = OrderedDict()
-        self._coming: dict[int, tuple[Asking[list[bytes]], Answer | None]] = {}
+        self._coming: dict[int, tuple[Conversation[list[bytes]], Answer | None]] = {}
 
     def page(self, number: int, instead: str) -> list[Any]:
         if _has_loop():
@@ -178,7 +177,7 @@ class _Stored:
                 await asyncio.sleep(pause)
         raise AssertionError
 
-    def _begun(self, number: int) -> tuple[Asking[list[bytes]], Answer | None]:
+    def _begun(self, number: int) -> tuple[Conversation[list[bytes]], Answer | None]:
         """The reading of a page, and the answer to its first ask where that is on its way; the next page's too."""
         begun = self._coming.pop(number, None) or self._begin(number)
         self._coming.clear()
@@ -186,12 +185,12 @@ class _Stored:
             self._coming[number + 1] = self._begin(number + 1)
         return begun
 
-    def _begin(self, number: int) -> tuple[Asking[list[bytes]], Answer | None]:
+    def _begin(self, number: int) -> tuple[Conversation[list[bytes]], Answer | None]:
         asking = self._asking(number * WINDOW)
         # Only of these it is certain that there is something to ask.
         return asking, self._line.ask(next(asking)) if isinstance(self._ref, Many) else None
 
-    def _asking(self, start: int) -> Asking[list[bytes]]:
+    def _asking(self, start: int) -> Conversation[list[bytes]]:
         ref = self._ref
         try:
             if isinstance(ref, Many):
@@ -224,30 +223,6 @@ def missing(unread: Unread) -> InputMissing:
         f"step {id} ({record.task}), whose result this one takes, is {record.state} and has none: it was changed "
         "by hand or this step was sent again alone. Run that step again first, or the whole workflow"
     )
-
-
-def hold(line: Line, asking: Asking[T], answer: Answer | None = None) -> T:
-    """Carry asks through, blocking at each; `answer` is that of the first one, if it is on its way."""
-    try:
-        if answer is None:
-            answer = line.ask(next(asking))
-        while True:
-            answer = line.ask(asking.send(answer.result()))
-    except StopIteration as end:
-        outcome: T = end.value
-        return outcome
-
-
-async def ahold(line: Line, asking: Asking[T], answer: Answer | None = None) -> T:
-    """The same, awaiting each."""
-    try:
-        if answer is None:
-            answer = line.ask(next(asking))
-        while True:
-            answer = line.ask(asking.send(await answer))
-    except StopIteration as end:
-        outcome: T = end.value
-        return outcome
 
 
 def _pauses() -> Iterator[float | None]:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from polypool.brokers.answer import converse
 from polypool.core.codec import decode
 from polypool.core.decide import refuse
 from polypool.core.gather import by_reference, reference_in
-from polypool.core.join import OPEN, Flow, Input, Next, One, When
+from polypool.core.join import NO_PLACE, OPEN, Flow, Input, Next, One, When
+from polypool.core.late import looked_back
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Message
 from polypool.core.outcome import Cancelled, Cause, Done, Failed, Failure, Lost, Replaced, Retry
@@ -348,6 +350,43 @@ async def test_a_workflow_returned_takes_its_tasks_place(scene: Scene) -> None:
     [view] = await scene.engine.inspector.find(Search(ids=("a",)))
     assert view.flow is not None and view.flow.replacement == b"\x80"
     await run(scene, "b")
+
+
+async def test_a_workflow_that_was_over_before_the_run_that_returned_it_ends_that_one_too(scene: Scene) -> None:
+    await send(scene, step("a", "b"), step("b", waits=1))
+    await scene.join()
+    returning = await scene.take_one()
+    await send(scene, step("a~", "a", waits=OPEN), step("a~-0", Next("a~", 0)), step("a~-1", Next("a~", 1)))
+    await run(scene, "a~-0", "a~-1", outcome=BOOM)
+    await run(scene, "a~")  # its signal finds nobody who waits
+    last = step("a~-all", Next("a~", 2), Next("a", NO_PLACE), ends_with="a~", gathers=True, inputs=(Input(One("a~")),))
+    assert await scene.settle(returning, Replaced([last], Flow(1, inputs=(Input(One("a~")),), gathers=True)))
+    assert await scene.state("a") == "scheduled"
+    [taken] = await scene.take()
+    seen = await converse(scene.engine, looked_back(taken))
+    assert await scene.settle(seen, refuse(seen, ["app.work"], scene.clock()) or Done(b"\xc0"))
+    await run(scene, "a")
+    await run(scene, "b")
+    [record] = await scene.engine.results.read(["b"])
+    assert record is not None and record.failure is not None and record.failure.origin is not None
+    assert (record.state, record.failure.message, record.failure.origin.id[:3]) == ("failed", "boom", "a~-")
+
+
+async def test_a_workflow_that_goes_on_is_waited_for_by_the_run_that_returned_it(scene: Scene) -> None:
+    await send(scene, step("a"))
+    await scene.join()
+    returning = await scene.take_one()
+    await send(scene, step("a~", "a", waits=OPEN), step("a~-0", Next("a~", 0)))
+    assert await scene.engine.broker.seal("a~", 2)
+    last = step("a~-all", Next("a~", 1), Next("a", NO_PLACE), ends_with="a~", gathers=True, inputs=(Input(One("a~")),))
+    assert await scene.settle(returning, Replaced([last], Flow(1, inputs=(Input(One("a~")),), gathers=True)))
+    for taken in await scene.take():
+        seen = await converse(scene.engine, looked_back(taken))
+        assert await scene.settle(seen, refuse(seen, ["app.work"], scene.clock()) or Done(b"\xc0"))
+        assert await scene.state("a") == "scheduled"
+    await run(scene, "a~")
+    await run(scene, "a")
+    assert await scene.state("a") == "succeeded"
 
 
 async def test_a_plan_is_kept_with_the_ending(scene: Scene) -> None:

@@ -119,7 +119,7 @@ async def test_cancelling_ends_a_chunk_that_computes(
 
 async def test_the_soft_timeout_ends_a_chunk_that_computes(opened: Open, kind: str, tmp_path: Path) -> None:
     async with opened(spec(kind)) as bench:
-        id = give(bench, "spins", [str(tmp_path / "note")] * MANY, policy=Policy(soft_timeout=0.2))
+        id = give(bench, "spins", [str(tmp_path / "note")] * MANY, policy=Policy(soft_timeout=1.0))
         (outcome,) = await bench.ended(id)
         assert isinstance(outcome, Failed)
         assert outcome.failure.type == "polypool.core.error.SoftTimeout"

@@ -1,6 +1,5 @@
 """RabbitMQ behind TLS, with a certificate of its own."""
 
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from polypool.brokers.open import open_engine
 from polypool.core.error import EngineDamaged
 from tests.conformance.scene import LANE, Scene, ids
 from tests.engines import certificates, rabbitmq
+from tests.engines.ports import free_port
 
 LONG = 60.0
 pytestmark = pytest.mark.timeout(240)
@@ -21,9 +21,7 @@ class Secured:
 
     def __init__(self, folder: Path) -> None:
         self.certificate, self.key = certificates.make(folder)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         files = {"cacertfile": self.certificate, "certfile": self.certificate, "keyfile": self.key}
         options = {f"ssl_options.{name}": str(file) for name, file in files.items()}
         self.node = rabbitmq.Server({"listeners.ssl.1": f"127.0.0.1:{self.port}", **options})

@@ -15,6 +15,7 @@ from polypool.core.error import EngineDamaged, EngineError, EngineUnreachable
 from polypool.core.outcome import Done
 from tests.conformance.scene import LANE, Scene, message
 from tests.engines import redis
+from tests.engines.ports import free_port
 
 RIGHTS = ("+@all", "-@dangerous", "+info", "+config|get")
 """What docs/redis.md asks for."""
@@ -46,7 +47,7 @@ class Tls:
     """A server that speaks TLS for the name localhost, and the authority that says so."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, self.port = folder, redis.free_port()
+        self.folder, self.port = folder, free_port()
         _openssl(folder, "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt")
         for name, subject in (("server", "localhost"), ("client", "worker")):
             _openssl(folder, f"req -newkey rsa:2048 -nodes -subj /CN={subject} -keyout {name}.key -out {name}.csr")
@@ -183,7 +184,7 @@ async def test_a_primary_that_becomes_a_replica_is_said_and_used_again_once_it_i
         await scene.put("a")
         with redis.client(server.url) as admin:
             admin.config_set("replica-read-only", "yes")
-            admin.execute_command("REPLICAOF", "127.0.0.1", str(redis.free_port()))
+            admin.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
             with pytest.raises(EngineUnreachable, match="replica"):
                 await scene.put("b")
             error = await refusal(server.url)

@@ -13,9 +13,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.engines.debian import install
+from tests.engines.ports import free_port
 
 ADVICE = """no PgBouncer to test against; Debian and Ubuntu: sudo apt-get install pgbouncer   (macOS: brew install
 pgbouncer); it need not be started"""
+
+PATIENCE = 120.0
+"""Seconds for it to start or stop: tests never run on an idle machine."""
 
 SETTINGS = """[databases]
 * = host={host} port={server}
@@ -37,7 +41,7 @@ def pooled(server: str, *settings: str) -> Iterator[str]:
     `settings` are lines for its configuration."""
     parts = urlsplit(server)
     with tempfile.TemporaryDirectory(prefix="polypool-pgbouncer-", ignore_cleanup_errors=True) as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         (folder / "users").write_text(f'"{parts.username}" "{parts.password or ""}"\n')
         text = SETTINGS.format(host=parts.hostname, server=parts.port or 5432, port=port, folder=folder)
         (folder / "settings").write_text("\n".join([text, *settings, ""]))
@@ -48,7 +52,7 @@ def pooled(server: str, *settings: str) -> Iterator[str]:
                 shutil.chown(path, user)
         process = subprocess.Popen([program(), "-q", str(folder / "settings")], cwd=folder, user=user)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE
             while not _listens(port):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"PgBouncer did not start:\n{(folder / 'log').read_text()[-2000:]}")
@@ -57,7 +61,7 @@ def pooled(server: str, *settings: str) -> Iterator[str]:
             yield address.geturl()
         finally:
             process.kill()
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 @functools.cache
@@ -79,10 +83,3 @@ def _found() -> str | None:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,8 +17,11 @@ import asyncpg
 
 from polypool.brokers.postgres.options import Options
 from tests.engines.debian import install
+from tests.engines.ports import free_port
 
 VARIABLE = "POLYPOOL_TEST_POSTGRES"
+PATIENCE = 120.0
+"""Seconds for a server to start, stop or take a setting: tests never run on an idle machine."""
 ADVICE = f"""no PostgreSQL server to test against:
   Debian and Ubuntu: sudo apt-get install postgresql   (macOS: brew install postgresql@17)
   or a container: docker run -d -p 5432:5432 -e POSTGRES_PASSWORD=test postgres:17, and
@@ -30,7 +32,7 @@ class Server:
     """A private server in a folder of its own; loopback only, nothing kept."""
 
     def __init__(self, binaries: Path, folder: Path, primary: "Server | None" = None) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._binaries = binaries
         self.folder = folder
@@ -54,7 +56,7 @@ class Server:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, user=self._user
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while not self._answers(ready):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -67,7 +69,7 @@ class Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
         execute(self.url, "SELECT pg_reload_conf()")
         asked = "SELECT name, setting FROM pg_settings WHERE name = ANY ($1)"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while dict(map(tuple, execute(self.url, asked, list(settings)))) != settings:
             assert time.monotonic() < deadline, f"the server does not take {settings}"
             time.sleep(0.02)
@@ -89,7 +91,7 @@ class Server:
         """SIGINT: at once and in good order; SIGQUIT: as if it crashed."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(30)
+            self._process.wait(PATIENCE)
             self._process = None
 
     def _answers(self, ready: Sequence[str]) -> bool:
@@ -189,10 +191,3 @@ def _installed() -> Path | None:
     found = shutil.which("initdb")
     folders += [Path(found).resolve().parent, Path(found).parent] if found else []
     return next((one for one in folders if all((one / name).exists() for name in ("initdb", "postgres"))), None)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -28,6 +28,7 @@ from polypool.brokers.rabbitmq.queues import Queues
 from polypool.brokers.rabbitmq.wire import dial
 from polypool.core.message import Lane
 from tests.engines.debian import install
+from tests.engines.ports import free_port
 
 VARIABLE = "POLYPOOL_TEST_RABBITMQ"
 PATIENCE = 120.0
@@ -43,7 +44,7 @@ class Server:
     `arguments` to the Erlang that runs it."""
 
     def __init__(self, settings: Mapping[str, str] | None = None, arguments: str = "") -> None:
-        self.port, self._distribution_port, self._epmd_port = _free_ports(3)
+        self.port, self._distribution_port, self._epmd_port = free_port(), free_port(), free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="polypool-rabbitmq-"))
         lines = {
             "listeners.tcp.1": f"127.0.0.1:{self.port}",
@@ -237,11 +238,3 @@ def _epmd() -> Path:
     if named is None:
         raise RuntimeError("no epmd beside RabbitMQ; it is part of Erlang (Debian: erlang-base)")
     return Path(named)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as holding:
-        probes = [holding.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

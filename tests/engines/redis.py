@@ -8,7 +8,6 @@ import atexit
 import contextlib
 import functools
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -22,10 +21,14 @@ import redis
 
 from polypool.brokers.redis.record import LENGTH as HEADER
 from tests.engines.debian import install
+from tests.engines.ports import free_port
 
 VARIABLE = "POLYPOOL_TEST_REDIS"
 PROGRAM = "POLYPOOL_TEST_REDIS_PROGRAM"
 """A server of another make or version than the one on the path."""
+
+PATIENCE = 120.0
+"""Seconds for a server to start or stop: tests never run on an idle machine."""
 
 _MISSING = f"""no redis-server to test against; one of these helps:
   apt-get install redis-server        (or your system's package of Redis or Valkey; it need not be started)
@@ -52,16 +55,16 @@ class Server:
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder, "--save", "", *self._options]
         with Path(self._folder, "log").open("ab") as log:
             self._process = subprocess.Popen([self._program, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             assert self._process.poll() is None, Path(self._folder, "log").read_text()
-            assert time.monotonic() < deadline, "redis-server did not answer within 10 s"
+            assert time.monotonic() < deadline, f"redis-server did not answer within {PATIENCE:g} s"
             time.sleep(0.02)
 
     def stop(self, force: bool = False) -> None:
         if self._process is not None:
             self._process.kill() if force else self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
             self._process = None
 
     def remove(self) -> None:
@@ -167,12 +170,3 @@ def other_make(name: str) -> str | None:
 
 def _found() -> str | None:
     return os.environ.get(PROGRAM) or shutil.which("redis-server") or shutil.which("valkey-server")
-
-
-def free_port() -> int:
-    """One that is free now, below 32768: a node of a cluster needs the port 10,000 above it too."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -66,3 +66,14 @@ def test_the_total_is_what_the_items_say_or_what_came(terminal: Terminal, items:
     with redirect_stderr(terminal), meter_of("double", items, True) as meter:
         meter.advance(2)
     assert total in terminal.text
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_on_a_narrow_terminal_a_long_name_gives_way_to_the_counts(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with redirect_stderr(terminal), Meter("group 01a1fdd8da1c7009a2e1af715537d135", 3_000, shown=True) as meter:
+        meter.advance(3_000)
+    assert "sending" in terminal.text
+    assert "3000/3000 0:00:00" in terminal.text

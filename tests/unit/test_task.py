@@ -300,3 +300,26 @@ def test_what_comes_slowly_is_not_held_back_until_a_batch_is_full(
     monkeypatch.setattr("polypool.sending.bulk.BATCH_AGE_S", 0.0)
     declare(app).map(range(5))
     assert [len(batch) for batch in tray.batches] == [1] * 5
+
+
+@pytest.mark.parametrize("item", [7, "ab", {"x": 1}])
+def test_starmap_of_what_are_no_tuples_says_which_item_and_what_it_takes(app: Polypool, tray: Tray, item: Any) -> None:
+    @app.task
+    def add(x, y):  # type: ignore[no-untyped-def]
+        return x + y
+
+    with pytest.raises(TypeError, match=r"item 1, .* must be a tuple of arguments, as in starmap\(\["):
+        add.starmap([(1, 2), item])
+
+
+def test_async_iterables_are_sent_by_the_awaited_twins(app: Polypool, tray: Tray) -> None:
+    async def numbers() -> AsyncIterator[Any]:
+        yield 1
+
+    @app.task
+    def add(x: int) -> int:
+        return x
+
+    for send, twin in ((add.map, "amap"), (add.starmap, "astarmap")):
+        with pytest.raises(TypeError, match=twin):
+            send(numbers())  # type: ignore[arg-type]

@@ -92,7 +92,8 @@ def _drawn_table(table: Table) -> "RenderableType":
         return Text.assemble((table.title, "bold"), f": {table.empty}")
     made = RichTable(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
-        made.add_column(column.name, justify="right" if column.is_figure else "left")
+        # An id is there to be copied: on a narrow terminal others give way first.
+        made.add_column(column.name, justify="right" if column.is_figure else "left", no_wrap=column.name == "id")
     for row in table.rows:
         made.add_row(*(Text(cell) for cell in row.cells), style=row.style)
     return made

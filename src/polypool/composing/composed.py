@@ -9,10 +9,11 @@ from polypool.composing.inside import WorkflowInside
 from polypool.composing.sending import asend_workflow, send_workflow
 from polypool.composing.shaping import Given
 from polypool.composing.streaming import Lazy
-from polypool.composing.waiting import checked_name, checked_names
+from polypool.composing.waiting import checked_name, checked_names, refuse_outside
 from polypool.core.error import ConfigurationError, SendError
 from polypool.core.running import Sendable
-from polypool.options import ComposeOptions, WorkflowOptions, check_send_options, split_callbacks
+from polypool.option_names import ComposeOptions, WorkflowOptions
+from polypool.options import check_send_options, split_callbacks
 from polypool.outlet import Outlet
 from polypool.results.result import AsyncResult
 from polypool.sending.bulk import apart, checked_max_pending
@@ -216,6 +217,8 @@ class chain(Composed[V, AsyncResult[V]]):
         """Its steps."""
         if not self.tasks:
             raise ConfigurationError("a chain needs at least one step, as in chain(fetch.s(url), store.s())")
+        for step in self.tasks:
+            refuse_outside(step, step.waiting, "a step of a chain")
 
     def __or__(self, other: Composed[W, Any]) -> "chain[W]":
         return chain(self, other)

@@ -1,17 +1,19 @@
 """TaskInside: a task whose sends go into a transaction of the sender's own. Made by `task.using(connection)`."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack
 
 from polypool.composing.sending import Sends, inside_transaction
+from polypool.conversation import ahold, hold
 from polypool.core.message import Message
 from polypool.core.port import Line
-from polypool.options import CALLBACKS, MapOptions, SendOptions
-from polypool.outlet import Outlet, ahold, asend, hold, send
+from polypool.option_names import CALLBACKS, MapOptions, SendOptions
+from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult
 from polypool.results.result import AsyncResult
 from polypool.sending.bulk import asend_all, one_by_one, send_all
+from polypool.sending.drafting import Drafts
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -19,22 +21,14 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
-class MakesMessages(Protocol):
+class HasDrafts(Protocol):
     """A task, as far as sending it needs it."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def drafts(self) -> Drafts: ...
     def signature(self, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> Any: ...
-    def message_of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Message: ...
-    def message_with(
-        self, args: Iterable[Any], kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
-    ) -> Message: ...
-    def messages(
-        self, tuples: Iterable[tuple[Any, ...]], options: Mapping[str, Any]
-    ) -> tuple[str, Iterator[Message]]: ...
-    def amessages(
-        self, tuples: AsyncIterable[tuple[Any, ...]], options: Mapping[str, Any]
-    ) -> tuple[str, AsyncIterator[Message]]: ...
 
 
 class TaskInside(Generic[P, V]):
@@ -47,17 +41,17 @@ class TaskInside(Generic[P, V]):
 
     __slots__ = ("_line", "_outlet", "_task")
 
-    def __init__(self, task: MakesMessages, outlet: Outlet, connection: Any) -> None:
+    def __init__(self, task: HasDrafts, outlet: Outlet, connection: Any) -> None:
         self._task = task
         self._outlet = outlet
         self._line: Line = outlet.line_over(connection)
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
         """Send it with these arguments."""
-        return self._sent(self._task.message_of(args, kwargs))
+        return self._sent(self._task.drafts.message_of(args, kwargs))
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:
-        return await self._asent(self._task.message_of(args, kwargs))
+        return await self._asent(self._task.drafts.message_of(args, kwargs))
 
     def apply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
@@ -68,7 +62,7 @@ class TaskInside(Generic[P, V]):
             workflow, putting = inside_transaction(signature, self._outlet, (), {})
             hold(self._line, putting)
             return AsyncResult(workflow.id, self._outlet)
-        return self._sent(self._task.message_with(args, kwargs, options))
+        return self._sent(self._task.drafts.message_with(args, kwargs, options))
 
     async def aapply_async(
         self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[SendOptions]
@@ -78,13 +72,13 @@ class TaskInside(Generic[P, V]):
             workflow, putting = inside_transaction(signature, self._outlet, (), {})
             await ahold(self._line, putting)
             return AsyncResult(workflow.id, self._outlet)
-        return await self._asent(self._task.message_with(args, kwargs, options))
+        return await self._asent(self._task.drafts.message_with(args, kwargs, options))
 
     def map(
         self, items: Iterable[Any], *, progress: bool | None = None, **options: Unpack[MapOptions]
     ) -> GroupResult[V]:
         """Send it once for each item, as `Task.map`; all of them or none."""
-        base, messages = self._task.messages(((item,) for item in items), options)
+        base, messages = self._task.drafts.messages(((item,) for item in items), options)
         count = send_all(self._line, messages, meter_of(self._task.name, items, progress), _how_far)
         return GroupResult(base, count, self._outlet)
 
@@ -96,7 +90,7 @@ class TaskInside(Generic[P, V]):
         **options: Unpack[MapOptions],
     ) -> GroupResult[V]:
         """As `map`; `items` may be an async iterable too."""
-        base, messages = self._task.amessages(((item,) async for item in one_by_one(items)), options)
+        base, messages = self._task.drafts.amessages(((item,) async for item in one_by_one(items)), options)
         count = await asend_all(self._line, messages, meter_of(self._task.name, items, progress), _how_far)
         return GroupResult(base, count, self._outlet)
 

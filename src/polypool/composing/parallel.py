@@ -10,7 +10,7 @@ from polypool.composing.shaping import Given
 from polypool.composing.signature import Signature
 from polypool.composing.source import MOST_LISTED, TOO_MANY, Source
 from polypool.composing.streaming import Lazy
-from polypool.composing.waiting import order_of
+from polypool.composing.waiting import order_of, refuse_outside
 from polypool.core.error import ConfigurationError, SendError
 from polypool.outlet import Outlet
 from polypool.results.group import GroupResult
@@ -46,8 +46,8 @@ class group(Composed[list[V], GroupResult[V]]):
     def __init__(self, *members: Composed[V, Any]) -> None: ...
     def __init__(self, *members: Any) -> None:
         self.begin()
-        if len(members) == 1 and isinstance(members[0], AsyncIterable):
-            raise TypeError("a group reads plain iterables; write group([one async for one in …]), or task.amap(…)")
+        if len(members) == 1:
+            _refuse_async(members[0])
         self.pace: Pace | None = None
         """Of chunks whose size is found while they are sent."""
         parts = parts_of("a group", members)
@@ -60,11 +60,13 @@ class group(Composed[list[V], GroupResult[V]]):
     def map(task: "Maps[W]", items: Iterable[Any]) -> "group[W]":
         """The task once for each item, as its only argument; read as it is sent. Unsent, for a chord:
         `group.map(work, ids) | total.s()`."""
+        _refuse_async(items)
         return group(task.s(item) for item in items)
 
     @staticmethod
     def starmap(task: "Maps[W]", tuples: Iterable[tuple[Any, ...]]) -> "group[W]":
         """The task once for each tuple, with the tuple's values as its arguments."""
+        _refuse_async(tuples)
         return group(task.s(*values) for values in tuples)
 
     @staticmethod
@@ -167,6 +169,8 @@ class chord(Composed[V, AsyncResult[V]]):
         made.begin()
         made.header = _header(header)
         made.body = part_of("a chord's body", body).clone()
+        refuse_outside(made.header, made.header.waiting, "the header of a chord")
+        refuse_outside(made.body, made.body.waiting, "the body of a chord")
         return made
 
     def __or__(self, other: Composed[W, Any]) -> chain[W]:
@@ -225,6 +229,13 @@ class Header:
         made: chord[W] = chord(self._group, body)
         return made.delay()
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"{self!r} has no body yet, and so no {name!r}: chord(header, body) has, or group(…) | body"
+        )
+
     def __repr__(self) -> str:
         return f"chord({self._group!r})"
 
@@ -238,7 +249,13 @@ def _order(members: Sequence[Composed[Any, Any]]) -> list[int]:
     return order_of([member.waiting for member in members])
 
 
+def _refuse_async(given: object) -> None:
+    if isinstance(given, AsyncIterable):
+        raise TypeError("a group reads plain iterables; write group([one async for one in …]), or task.amap(…)")
+
+
 def _chunked(task: Maps[W], items: Iterable[Any], n: int | None, spreads: bool) -> group[list[W]]:
+    _refuse_async(items)
     check_items(task.name, items)
     check_size(task.name, n)
     sizes = Sizes(items, n)

@@ -16,15 +16,17 @@ from polypool.canvas.shape import Group, Shape
 from polypool.composing.shaping import Given
 from polypool.composing.source import AT_ONCE, MOST_LISTED
 from polypool.composing.streaming import Lazy, Stream
+from polypool.composing.waiting import Named, refuse_outside
+from polypool.conversation import Conversation, ahold, hold
 from polypool.core.ask import Cancel, Put, Read, Seal
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, DuplicateTask
-from polypool.core.join import Flow, Input, Many, Next, One
+from polypool.core.join import NO_PLACE, Flow, Input, Many, Next, One
 from polypool.core.lifecycle import State
 from polypool.core.message import Message
 from polypool.core.outcome import Replaced
 from polypool.core.running import running
-from polypool.outlet import Conversation, Outlet, ahold, hold
+from polypool.outlet import Outlet
 from polypool.progress_bar import Meter
 from polypool.sending.bulk import asend_all, one_by_one, send_all
 
@@ -39,6 +41,8 @@ class Sends(Protocol):
     def flow(self) -> Mapping[str, Any]: ...
     @property
     def options(self) -> Mapping[str, Any]: ...
+    @property
+    def waiting(self) -> Named: ...
     @property
     def is_workflow(self) -> bool: ...
     def shape(self, given: Given) -> Shape: ...
@@ -58,6 +62,7 @@ class Workflow:
         tells: tuple[Next, ...] = (),
         may_stream: bool = True,
     ) -> None:
+        refuse_outside(composed, composed.waiting, "not in a group")
         self.id = id
         self.ground = ground
         self.flow = composed.flow
@@ -247,7 +252,15 @@ def replacement_of(composed: Sends, message: Message, outlet: Outlet) -> Replace
     send_all(outlet.line, workflow.members(), workflow.meter(), pace=workflow.stream.members.pace)
     hold(outlet.line, workflow.sealing())
     last = workflow.last()
-    return Replaced([] if last is None else [last], flow)
+    return Replaced([] if last is None else [_heard_by(message.id, last, id)], flow)
+
+
+def _heard_by(waiting: str, last: Message, id: str) -> Message:
+    """The step that comes with the ending of the run, which waits from then on. Members have run since they were sent,
+    and one that failed has ended the whole workflow before anybody waited for it: this step then says so."""
+    assert last.flow is not None
+    then = (*last.flow.then, Next(waiting, NO_PLACE))
+    return msgspec.structs.replace(last, flow=msgspec.structs.replace(last.flow, then=then, ends_with=id))
 
 
 def _bytes(message: Message) -> int:

@@ -57,6 +57,17 @@ def checked_names(after: Any) -> tuple[str, ...]:
     return names
 
 
+def refuse_outside(what: object, waiting: Named, where: str) -> None:
+    """ConfigurationError for a part that waits for others by name where there is no group that both are members of."""
+    _, after = waiting
+    if after:
+        raise ConfigurationError(
+            f"{what!r} waits for others by name, and it is {where}; only members of one group wait for each other: "
+            f'group(fetch.s(…).set(name="{after[0]}"), count.s().set(after=["{after[0]}"])). A step of a chain waits '
+            "for the one before it without that"
+        )
+
+
 def _numbers(members: Sequence[Named]) -> Mapping[str, int]:
     numbers: dict[str, int] = {}
     for number, (name, _) in enumerate(members):

@@ -42,7 +42,7 @@ def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outco
     """Why this delivery must not be run, as an outcome; None when it may run."""
     message = delivery.message
     if delivery.defect is not None:
-        return Dead(f"undecodable message: {delivery.defect}")
+        return undecodable(delivery.defect)
     if delivery.is_cancelled:
         return Cancelled()
     if delivery.cause is not None:
@@ -61,6 +61,14 @@ def refuse(delivery: Delivery, known_tasks: Container[str], now: float) -> Outco
     if delivery.deliveries > message.policy.max_lost:
         return Dead(f"its process died in each of {delivery.deliveries - 1} runs")
     return None
+
+
+def undecodable(defect: str) -> Dead:
+    """The end of a message whose body cannot be read. Nobody knows then whether steps of a workflow wait for it."""
+    return Dead(
+        f"undecodable message: {defect}. Steps of a workflow that wait for it go on waiting: `polypool dead requeue` "
+        "once workers run the release that wrote it, or `polypool workflow cancel`"
+    )
 
 
 def decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[], float]) -> Settlement:
@@ -89,13 +97,18 @@ def signals(message: Message, state: State, failure: Failure | None) -> tuple[Si
         for next in message.flow.then:
             told += _after_success(next)
         return tuple(told)
-    failure = failure or Failure(type_name("TaskCancelled"), "cancelled")
-    if failure.origin is None:
-        failure = msgspec.structs.replace(failure, origin=Origin(message.id, message.task))
+    told_of = cause_of(Origin(message.id, message.task), state, failure)
     if sum(next.count or 1 for next in message.flow.then) > TRACEBACKS:
-        failure = msgspec.structs.replace(failure, traceback="")
-    cause = encode(Cause(state, failure))
+        told_of = Cause(state, msgspec.structs.replace(told_of.failure, traceback=""))
+    cause = encode(told_of)
     return tuple(one for next in message.flow.then for one in _after_other_end(next, state, cause))
+
+
+def cause_of(step: Origin, state: State, failure: Failure | None) -> Cause:
+    """How this step ended, for one that is not to be run because of it. It may have been ended by another one itself:
+    that is the origin then."""
+    failure = failure or Failure(type_name("TaskCancelled"), "cancelled")
+    return Cause(state, failure if failure.origin else msgspec.structs.replace(failure, origin=step))
 
 
 def _after_success(next: Next) -> list[Signal]:

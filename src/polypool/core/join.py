@@ -59,8 +59,9 @@ class Next(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A step to be told of this one's ending, which is number `place` of those it waits for.
 
     `when` says for which ending it waits: `flow`, for success, and any other ending is the end of it too; `success`
-    and `failure` (callbacks): any other ending means that it is not needed. A `place` of NO_PLACE is only told that
-    it is not needed: a later step of a callback. `count`: so many steps, `<id>-0` and on, instead of one.
+    and `failure` (callbacks): any other ending means that it is not needed. A `place` of NO_PLACE counts for nothing:
+    such a step is only told of endings because of which it is not needed, or not to be run. `count`: so many steps,
+    `<id>-0` and on, instead of one.
     """
 
     id: str
@@ -90,6 +91,9 @@ class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The plan of the workflow that a run of it returned, and that it waits for now."""
     goes_on_from: str | None = None
     """Beside a plan: the earlier workflow of which this one is the retry; steps that it lacks succeeded there."""
+    ends_with: str | None = None
+    """A step that may have ended, and not well, before those were waiting whom it tells: then this one, which comes
+    after it and tells them too, ends as it did (`core/late.py`)."""
 
     @property
     def keeps_body(self) -> bool:

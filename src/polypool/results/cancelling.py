@@ -9,11 +9,11 @@ from itertools import count, islice
 
 from polypool.canvas.part import Part, possible_roots, returned, step_ids
 from polypool.canvas.shape import Bulk
+from polypool.conversation import Conversation
 from polypool.core.ask import Cancel, Read
 from polypool.core.event import Record
 from polypool.core.gather import WINDOW
 from polypool.core.lifecycle import State
-from polypool.outlet import Conversation
 from polypool.results.lineage import counted, place_in, views_of
 
 

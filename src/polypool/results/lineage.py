@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from polypool.canvas.part import Part, Way, possible_roots, returned, way_to, whole_plan
 from polypool.canvas.shape import Bulk, Group
+from polypool.conversation import Conversation
 from polypool.core.ask import Find, Read
 from polypool.core.event import Record
 from polypool.core.gather import reference_in
 from polypool.core.join import Many
 from polypool.core.report import Search, TaskView
-from polypool.outlet import Conversation
 
 
 class Place(NamedTuple):

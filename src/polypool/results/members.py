@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from polypool.conversation import Conversation
 from polypool.core.ask import Await, Read
 from polypool.core.error import PolypoolError, ResultUnknown, TaskError
 from polypool.core.event import Record
 from polypool.core.gather import reference_in
 from polypool.core.join import Many
 from polypool.core.lifecycle import State
-from polypool.outlet import Conversation, Outlet
+from polypool.outlet import Outlet
 from polypool.progress_bar import Meter
 from polypool.results.lineage import count_of
 from polypool.results.result import all_ended_now, ending_now, opened, unknown, wait_for_ending

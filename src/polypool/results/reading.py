@@ -4,12 +4,13 @@ of its members', and results never travel from step to step."""
 from collections.abc import Sequence
 from typing import Any
 
+from polypool.conversation import Conversation
 from polypool.core.ask import Read
 from polypool.core.error import PolypoolError, ResultUnknown
 from polypool.core.event import Record
 from polypool.core.gather import WINDOW, reference_in
 from polypool.core.join import Listed, Many, One, Ref
-from polypool.outlet import Conversation, Outlet
+from polypool.outlet import Outlet
 from polypool.results.ending import error_of
 
 

@@ -9,6 +9,7 @@ import msgspec
 from polypool.canvas.compile import Ground, compile
 from polypool.canvas.part import Part, step_ids
 from polypool.canvas.reuse import Reuse, taken_over
+from polypool.conversation import Conversation
 from polypool.core.ask import Put, Read
 from polypool.core.error import EngineError, NotRepeatable
 from polypool.core.event import Record
@@ -17,7 +18,6 @@ from polypool.core.join import Flow, Ref
 from polypool.core.lifecycle import State
 from polypool.core.message import Message
 from polypool.core.report import TaskView
-from polypool.outlet import Conversation
 from polypool.results.lineage import Place, counted, find_place, views_of
 from polypool.results.result import unknown
 

@@ -4,12 +4,13 @@ import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from polypool.conversation import Conversation
 from polypool.core.ask import Await, Read
 from polypool.core.error import ResultUnknown
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.running import running, wait_refused
-from polypool.outlet import Conversation, Outlet
+from polypool.outlet import Outlet
 from polypool.results.cancelling import cancel
 from polypool.results.ending import error_of
 from polypool.results.lineage import Relative, children_of, parent_of
@@ -222,4 +223,4 @@ def _not_yet(record: Record, timeout: float | None) -> str:
         State.SCHEDULED: "it waits for its time (a countdown, an eta or a retry) or, in a workflow, for the steps "
         f"before it: `polypool workflow show {record.id}` tells",
     }.get(record.state, "its worker is at it; result.cancel() would end it")
-    return f"{record.task} {record.id} is still {record.state} after {timeout:g} s: {hint}"
+    return f"{record.task} {record.id} is still {record.state} after {round(timeout or 0, 2):g} s: {hint}"

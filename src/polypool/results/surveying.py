@@ -7,12 +7,12 @@ from polypool.canvas.node import Fold, Tree
 from polypool.canvas.part import Part, returned
 from polypool.canvas.shape import Call
 from polypool.canvas.tree import Known, Times, tree
+from polypool.conversation import Conversation
 from polypool.core.ask import Read
 from polypool.core.event import Record
 from polypool.core.gather import WINDOW
 from polypool.core.lifecycle import State
 from polypool.core.report import TaskView
-from polypool.outlet import Conversation
 from polypool.results.lineage import Place, counted, find_place, parent_of, views_of
 from polypool.results.result import unknown
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from polypool.conversation import Conversation
 from polypool.core.ask import Follow
 from polypool.core.codec import decode_any
 from polypool.core.error import ResultUnknown
 from polypool.core.event import Event, Page
 from polypool.core.lifecycle import State
-from polypool.outlet import Conversation
 
 PATIENCE = 30.0
 """Seconds that one ask waits at the engine; a wait of any length is made of such asks."""

@@ -6,9 +6,11 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from polypool.app import Polypool
+from polypool.brokers.answer import converse
 from polypool.brokers.memory import MemoryEngine
 from polypool.core.ask import Ask
 from polypool.core.decide import decide, refuse
+from polypool.core.late import looked_back
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Lane, Message
 from polypool.core.outcome import Ended, Outcome
@@ -75,6 +77,7 @@ class Runner:
         raise RuntimeError(f"{MOST_RUNS:,} runs and no end: a task seems to send itself without a countdown")
 
     def _run(self, delivery: Delivery, raises: bool) -> Work[None]:
+        delivery = at_once(converse(self._engine, looked_back(delivery)))
         outcome = refuse(delivery, self._app.tasks, self._clock())
         if outcome is None:
             outcome = yield self._call(delivery)

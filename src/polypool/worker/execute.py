@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from polypool.brokers.answer import answer, converse
@@ -12,6 +12,7 @@ from polypool.core.ask import Ask
 from polypool.core.decide import decide, refuse
 from polypool.core.error import EngineError
 from polypool.core.event import Event
+from polypool.core.late import looked_back, looks_back
 from polypool.core.message import Delivery
 from polypool.core.outcome import Cancelled, Deferred, Lost, Outcome, Settlement
 from polypool.core.pool_port import Pool
@@ -51,14 +52,11 @@ class Execution:
         now = time.time()
         runnable: list[Delivery] = []
         for delivery in deliveries:
-            outcome = refuse(delivery, self.known_tasks, now)
-            if outcome is None:
+            if looks_back(delivery):
+                self._soon(self._look_back(delivery, pool))
+            elif not self._refused(delivery, pool, now):
                 self._held[delivery.id, delivery.token] = (delivery, pool)
                 runnable.append(delivery)
-            else:
-                self._settle(delivery, outcome, pool.kind)
-                if isinstance(outcome, Cancelled):
-                    self._end_what_it_returned(delivery)
         if runnable:
             pool.run(runnable)
 
@@ -105,13 +103,32 @@ class Execution:
         )  # fmt: skip
         self._book.count_blocked(task, kind)
 
-    def _end_what_it_returned(self, delivery: Delivery) -> None:
-        """It was cancelled while it ran, and returned a workflow before it knew: nobody else ends that."""
+    def _refused(self, delivery: Delivery, pool: Pool, now: float) -> bool:
+        """Whether it must not be run; then it is settled."""
+        outcome = refuse(delivery, self.known_tasks, now)
+        if outcome is None:
+            return False
+        self._settle(delivery, outcome, pool.kind)
         flow = delivery.message.flow
-        if flow is not None and flow.replacement is not None:
-            ending = asyncio.ensure_future(self._cancel_returned(delivery.id, flow.replacement))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+        if isinstance(outcome, Cancelled) and flow is not None and flow.replacement is not None:
+            # It was cancelled while it ran, and returned a workflow before it knew: nobody else ends that.
+            self._soon(self._cancel_returned(delivery.id, flow.replacement))
+        return True
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        ending = asyncio.ensure_future(work)
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
+    async def _look_back(self, delivery: Delivery, pool: Pool) -> None:
+        """End a step as another one did, if that is over; there is nothing in it to run."""
+        try:
+            seen = await converse(self._engine, looked_back(delivery))
+        except EngineError as error:
+            logger.warning("%s is looked at again, the engine is away: %s", delivery.id, error)
+            self.give_back([delivery])
+        else:
+            self._refused(seen, pool, time.time())
 
     async def _cancel_returned(self, id: str, replacement: bytes) -> None:
         try:

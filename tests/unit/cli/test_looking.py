@@ -2,11 +2,14 @@
 
 import sqlite3
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from polypool.brokers.memory import MemoryEngine
+from polypool.cli.table import Row, Table, columns, drawn
 from polypool.core.message import Lane
 from polypool.core.report import PoolReport
 from tests.unit.cli.conftest import Typed
@@ -167,3 +170,14 @@ class TestWhichEngine:
         assert "s.db yet" in polypool("status", "shop_seen:app").err
         assert "s.db yet" in polypool("status", "--app", "shop_seen:app").err
         assert "other.db yet" in polypool("status").err
+
+
+def test_on_a_narrow_terminal_an_id_stays_whole_and_other_columns_give_way() -> None:
+    long = "01a1fdd8da1c7009a2e1af715537d135"
+    row = Row((long, "3 × (wait → add) → total → group of 2", "succeeded", "6.96 min ago", "3.01 ms"))
+    console = Console(width=80, file=StringIO(), record=True)
+    console.print(drawn([Table("workflows", columns("id", "steps", "state", ">sent", ">took"), (row,))]))
+    shown = console.export_text()
+    assert long in shown
+    assert "succeeded" in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80

@@ -1,7 +1,7 @@
 """group and chord: side by side, and what comes of all. Members by name, chunks, and what they may be made of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -244,3 +244,33 @@ def test_copies_keep_what_was_set(works: Works) -> None:
     made = chord([works.add.s(1)], works.total.s()).set(queue="q", name="n", on_success=works.tell.s())
     assert repr(made.clone()) == repr(made)
     assert repr(made.clone().header.set(queue="other")) != repr(made.header)
+
+
+@pytest.mark.parametrize(
+    ("compose", "where"),
+    [
+        (lambda a, b: b.delay(), "not in a group"),
+        (chain, "a step of a chain"),
+        (lambda a, b: a | b, "a step of a chain"),
+        (lambda a, b: chord([a], b), "the body of a chord"),
+    ],
+)
+def test_only_members_of_a_group_wait_by_name(works: Works, compose: Callable[..., object], where: str) -> None:
+    first, second = works.add.s(1, 2).set(name="x"), works.add.s(y=1).set(after=["x"])
+    with pytest.raises(ConfigurationError, match=where) as refused:
+        compose(first, second)
+    assert 'group(fetch.s(…).set(name="x")' in str(refused.value)
+
+
+def test_a_header_without_a_body_says_that_it_has_none(works: Works) -> None:
+    with pytest.raises(AttributeError, match="has no body yet"):
+        chord([works.add.s(1, 2)]).delay()  # type: ignore[attr-defined]
+
+
+def test_groups_of_what_comes_asynchronously_say_what_reads_it(works: Works) -> None:
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    for compose in (group.map, group.starmap, group.chunks):
+        with pytest.raises(TypeError, match="async for one in"):
+            compose(works.add, numbers())  # type: ignore[operator]

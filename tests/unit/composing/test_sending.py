@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from polypool import ConfigurationError, DuplicateTask, EngineUnreachable, GroupResult, TaskFailed, chain, chord, group
+from polypool import (
+    ConfigurationError,
+    DuplicateTask,
+    EngineUnreachable,
+    GroupResult,
+    TaskCancelled,
+    TaskFailed,
+    chain,
+    chord,
+    group,
+)
 from polypool.canvas.shape import Bulk, Chord, decode_plan
 from polypool.composing.sending import AT_ONCE_BYTES
 from polypool.composing.source import AT_ONCE, MOST_LISTED
@@ -144,6 +154,24 @@ def test_members_sent_after_a_cancel_are_cancelled_too(works: Works) -> None:
         chord(cancelled_on_the_way(), works.total.s()).apply_async(task_id="w")
         last = works.app.result(f"w.0-{2 * AT_ONCE + 499}")
         assert (works.app.result("w.0-0").status, last.status) == ("cancelled", "cancelled")
+
+
+def test_a_long_group_that_is_over_before_the_run_that_returned_it_ends_that_one_too(works: Works) -> None:
+    def members() -> Iterator[Any]:
+        for number in range(AT_ONCE + 500):
+            if number == AT_ONCE + 5:
+                works.app.result("behind.0~").cancel()
+            yield works.add.s(number)
+
+    @works.app.task(name="returns")
+    def returns() -> Any:
+        return group(members())
+
+    with run_in_place(works.app):
+        result = (returns.s() | works.tell.s()).apply_async(task_id="behind")
+        with pytest.raises(TaskCancelled, match=r"polypool\.group .*~: it was cancelled"):
+            result.get()
+    assert works.told == []
 
 
 def test_a_list_is_known_up_to_its_limit_and_read_beyond(works: Works) -> None:

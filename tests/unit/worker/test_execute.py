@@ -1,6 +1,7 @@
 """Execution runs what may run, settles what may not, and lets go of what ended."""
 
 import asyncio
+import time
 
 import msgspec
 
@@ -10,10 +11,10 @@ from polypool.core.codec import encode
 from polypool.core.decide import decide
 from polypool.core.error import EngineUnreachable
 from polypool.core.gather import reference_in
-from polypool.core.join import Flow, Input, Many
+from polypool.core.join import NO_PLACE, Flow, Input, Many, Next
 from polypool.core.lifecycle import State
 from polypool.core.message import Lane
-from polypool.core.outcome import Cancelled, Cause, Done, Failure, Lost, Origin
+from polypool.core.outcome import Cancelled, Cause, Done, Failed, Failure, Lost, Origin
 from polypool.worker.book import Book
 from polypool.worker.execute import Execution
 from polypool.worker.settle import Settler
@@ -145,4 +146,45 @@ async def test_what_a_run_returned_before_it_knew_that_it_was_cancelled_is_ended
     ids = ["a", "a~", "a~-0", "a~-1", "a~-1.0"]
     async with asyncio.timeout(60):
         while [record and record.state for record in await desk.engine.results.read(ids)] != [State.CANCELLED] * 5:
+            await asyncio.sleep(0)
+
+
+async def returned_and_over(desk: Desk) -> None:
+    """`a` waits for a workflow that had failed before it waited; the step that tells it so is there to be taken."""
+    cause = Failure("ValueError", "no", origin=Origin("a~-0", "shop.make"))
+    (over,) = await desk.engine.taken("a~")
+    await desk.engine.broker.settle([decide(over, Failed(cause), time.time(), lambda: 0.5)])
+    last = Flow(then=(Next("a", NO_PLACE),), inputs=(Input(Many("a~", 1)),), gathers=True, ends_with="a~")
+    await desk.engine.broker.put([message("a", flow=Flow(1)), message("a~-all", flow=last)])
+
+
+async def test_who_began_to_wait_for_a_workflow_that_was_over_is_told_how_it_ended() -> None:
+    desk = Desk()
+    await returned_and_over(desk)
+    lane = Lane("default", "threads")
+    async with asyncio.timeout(60):
+        while await desk.state("a") is not State.FAILED:
+            desk.execution.start(await desk.engine.broker.take([lane], 1, "w1", 0.0), desk.pool)
+            await asyncio.sleep(0)
+    (record,) = await desk.engine.results.read(["a"])
+    assert record is not None and record.failure is not None
+    assert record.failure.origin == Origin("a~-0", "shop.make") and desk.pool.ran == []
+
+
+async def test_a_step_that_looks_back_is_taken_again_where_the_engine_was_away() -> None:
+    desk = Desk()
+    await returned_and_over(desk)
+    read, asked = desk.engine.results.read, []
+
+    async def unreachable(ids: object) -> object:
+        asked.append(ids)
+        raise EngineUnreachable("pulled the plug")
+
+    desk.engine.results.read = unreachable  # type: ignore[method-assign, assignment]
+    (taken,) = await desk.engine.broker.take([Lane("default", "threads")], 1, "w1", 0.0)
+    desk.execution.start([taken], desk.pool)
+    await turns(lambda: asked)
+    desk.engine.results.read = read  # type: ignore[method-assign]
+    async with asyncio.timeout(60):
+        while await desk.state("a~-all") is not State.QUEUED:
             await asyncio.sleep(0)

@@ -215,13 +215,7 @@ class Store:
         while self._scheduled and self._scheduled[0][0] <= now:
             due, seq, id = heapq.heappop(self._scheduled)
             entry = self.entries.get(id)
-            if (
-                entry
-                and entry.seq == seq
-                and entry.state is State.SCHEDULED
-                and entry.due == due
-                and not entry.is_waiting
-            ):
+            if entry and entry.seq == seq and entry.is_for_later and entry.due == due:
                 self._enqueue(entry, due, now)
         while self._guarded and self._guarded[0][0] <= now:
             guard, seq, id = heapq.heappop(self._guarded)

@@ -8,8 +8,8 @@ import click
 from polypool.cli.documents import WorkflowSent
 from polypool.cli.look import Looking, as_json
 from polypool.cli.workflow.converse import converse_with
+from polypool.conversation import Conversation
 from polypool.ids import IdSource
-from polypool.outlet import Conversation
 from polypool.results.repeating import Repeated
 
 

@@ -6,7 +6,7 @@ from polypool.cli.documents import WorkflowCancelled
 from polypool.cli.exits import FAILED, complain
 from polypool.cli.look import Looking, as_json, looking
 from polypool.cli.workflow.converse import converse_with
-from polypool.outlet import Conversation
+from polypool.conversation import Conversation
 from polypool.results.cancelling import cancel as cancel_all
 from polypool.results.lineage import views_of
 from polypool.results.result import unknown

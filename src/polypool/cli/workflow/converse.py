@@ -6,7 +6,7 @@ from typing import TypeVar
 from polypool.brokers.answer import converse
 from polypool.cli.engine import opened
 from polypool.cli.look import Looking
-from polypool.outlet import Conversation
+from polypool.conversation import Conversation
 
 T = TypeVar("T")
 

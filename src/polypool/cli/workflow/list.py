@@ -14,13 +14,13 @@ from polypool.cli.documents import Workflows, WorkflowSeen
 from polypool.cli.given import OptionalNumbers
 from polypool.cli.look import Looking, look, looking
 from polypool.cli.table import Row, Table, columns
+from polypool.conversation import Conversation
 from polypool.core.ask import Find, Read
 from polypool.core.gather import WINDOW
 from polypool.core.lifecycle import State
 from polypool.core.port import Engine
 from polypool.core.report import Search, TaskView
 from polypool.observe.words import ago, span
-from polypool.outlet import Conversation
 from polypool.results.lineage import views_of
 
 NEWEST = 5_000

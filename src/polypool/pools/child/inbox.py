@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polypool.core.codec import decode_message
+from polypool.core.decide import undecodable
 from polypool.core.error import SoftTimeout
 from polypool.core.outcome import Cancelled, Dead, Outcome
 from polypool.core.pool_port import Executor
@@ -96,8 +97,8 @@ class Inbox:
         message, defect = decode_message(item.body)
         runnable = self._tasks.get(message.task)
         if defect is not None or runnable is None:
-            reason = f"undecodable message: {defect}" if defect else f"unknown task {message.task!r} in this child"
-            self._outbox.put(Finished(item.number, Dead(reason)))
+            dead = undecodable(defect) if defect else Dead(f"unknown task {message.task!r} in this child")
+            self._outbox.put(Finished(item.number, dead))
             return None
         call = Call(item.number, item.run, item.deliveries, message, runnable, self._outbox)
         self._calls[item.number] = call

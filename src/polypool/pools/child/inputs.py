@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from polypool.conversation import ahold, hold
 from polypool.core.ask import Ask, Read
 from polypool.core.codec import encode
 from polypool.core.error import EngineError
@@ -15,7 +16,7 @@ from polypool.core.lifecycle import State
 from polypool.core.outcome import FailedStep
 from polypool.core.port import Arguments, Line
 from polypool.pools.child.call import Call
-from polypool.values import Values, ahold, count_of, hold, missing
+from polypool.values import Values, count_of, missing
 
 Decoded = tuple[list[Any], dict[str, Any]]
 Taken = tuple[list[Any], dict[str, Any]]
