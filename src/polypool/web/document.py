@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from polypool.conversation import Conversation
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.outcome import Failure
-from polypool.outlet import Conversation, Outlet
+from polypool.outlet import Outlet
 from polypool.results.reading import read_value
 from polypool.values import Values
 
