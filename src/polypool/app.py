@@ -19,6 +19,7 @@ from polypool.core.outcome import Replaced
 from polypool.core.port import Engine, Lifespan, Line, Middleware
 from polypool.core.settings import usual_backend, without_password
 from polypool.naming import is_same_place, task_name
+from polypool.option_checks import yes_or_no
 from polypool.option_names import Defaults, ManyOptions, TaskOptions
 from polypool.options import check_task_options, defaults_of, spec_of, terms_of
 from polypool.outlet import Outlet
@@ -194,6 +195,7 @@ class Polypool:
         is_async = _is_async(name, function)
         options = {**self._defaults, **given}
         bind = options.pop("bind", False)
+        is_public = yes_or_no(name, "public", options.pop("public", False))
         spec = spec_of(name, is_async, options)
         if spec.priority:
             self._expect_priorities(name)
@@ -207,6 +209,7 @@ class Polypool:
         task: Task[..., Any, Any] = Task(
             function, spec, self.outlet, (errors,) if isinstance(errors, type) else tuple(errors), bind
         )
+        task.is_public = is_public
         self._tasks[name] = task
         return task
 

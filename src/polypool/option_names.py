@@ -33,6 +33,7 @@ class TaskOptions(Defaults, total=False):
 
     name: str
     pool: str
+    public: bool
 
 
 class MapOptions(TypedDict, total=False):

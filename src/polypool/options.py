@@ -214,5 +214,6 @@ _CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
     "result_ttl": in_seconds,
     "retry_jitter": yes_or_no,
     "bind": yes_or_no,
+    "public": yes_or_no,
     "autoretry_for": classes,
 }

@@ -47,6 +47,8 @@ class Task(Generic[P, C, V]):
         self.is_async = spec.is_async
         self.autoretry_for = autoretry_for
         self.bind = bind
+        self.is_public = False
+        """Whether it can be sent, and its results read, through `polypool web`."""
         self.outlet = outlet
         self.drafts = Drafts(self)
         """Its messages, before they are sent."""

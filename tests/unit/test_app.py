@@ -152,3 +152,11 @@ def test_registering_tasks_is_up_to_the_decorator() -> None:
     app: Any = Polypool("a", broker="memory://")
     with pytest.raises(TypeError):
         app.tasks["t"] = None
+
+
+def test_a_task_is_public_only_where_it_says_so() -> None:
+    app = Polypool("a", broker="memory://")
+    assert not app.task(name="closed")(len).is_public
+    assert app.task(name="open", public=True)(len).is_public
+    with pytest.raises(ConfigurationError, match="public='yes' must be True or False"):
+        app.task(name="odd", public="yes")(len)  # type: ignore[call-overload]

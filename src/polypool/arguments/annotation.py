@@ -36,6 +36,20 @@ def decoder_of(annotation: Any, default: Any = inspect.Parameter.empty) -> Decod
     return decode if kind is abc.Sequence else lambda raw: _as_iterable(raw, decode)
 
 
+def plain_type(annotation: Any, default: Any = inspect.Parameter.empty) -> Any:
+    """What values of this annotation are before they are sent, as a type that msgspec knows; Any where it knows none.
+    Many values are a list."""
+    if annotation is Any or annotation is inspect.Parameter.empty:
+        return Any
+    if default is None:
+        annotation = annotation | None if _can_be_joined(annotation) else annotation
+    kind, element = _many(annotation)
+    if kind is None:
+        return type_of(annotation)
+    as_list = list[type_of(element)]  # type: ignore[misc, valid-type]  # made here
+    return as_list | None if _takes_none(annotation) else as_list
+
+
 def type_of(annotation: Any) -> Any:
     """The annotation where msgspec can decode it, else Any."""
     return Any if _decoder(annotation) is decode_any else annotation

@@ -20,6 +20,7 @@ COMMANDS = {
     "dead": "the dead letters: look, requeue, purge",
     "purge": "throw away what waits in a queue",
     "migrate": "make or update the tables of a PostgreSQL engine",
+    "web": "serve an app's public tasks over HTTP",
     "check": "whether an app can start here, and what to do if not",
 }
 
