@@ -1,5 +1,7 @@
 """Polypool: declaring tasks, and what a worker learns of them."""
 
+import asyncio
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
