@@ -25,6 +25,7 @@ FIGURES = (
     "idle",
     "chains",
     "chord",
+    "streams",
 )
 ASKED_FOR = ("side_by_side", "memory_back", "ids")
 """Not part of `all`: these need what a checkout does not have, or many minutes."""

@@ -113,7 +113,7 @@ class Stand:
             "POLYPOOL_BROKER": self.broker,
             marks.FOLDER: str(self.folder),
             FILE: str(self.diary),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
         log = self.folder / f"worker-{len(self._workers)}.log"
         command = [str(Path(sys.executable).with_name("polypool")), "worker", target, *options]

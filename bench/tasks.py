@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from bench.diary import Diary
@@ -91,8 +91,15 @@ async def visit(number: int, seconds: float) -> int:
     return number
 
 
+async def tell(first: float, every: float, count: int) -> AsyncIterator[int]:
+    """So many items, the first at this Unix time, then one every so many seconds."""
+    for number in range(count):
+        await asyncio.sleep(max(first + every * number - time.time(), 0))
+        yield number
+
+
 FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "asyncio": (noop, echo, nap, wait, count, block, visit),
+    "asyncio": (noop, echo, nap, wait, count, block, visit, tell),
     "threads": (answer, doze),
     "gevent": (doze,),
     "prefork": (reply, spin),

@@ -4,7 +4,17 @@ import inspect
 import itertools
 import os
 import types
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from polypool.blocking import ClientLine
@@ -32,6 +42,10 @@ from polypool.task import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Y = TypeVar("Y")
+S = TypeVar("S")
+I = TypeVar("I", bound=Iterator[Any])  # noqa: E741
+A = TypeVar("A", bound=AsyncIterator[Any])
 
 Call = tuple[Task[..., Any, R], tuple[Any, ...]] | tuple[Task[..., Any, R], tuple[Any, ...], Mapping[str, Any]]
 
@@ -44,6 +58,12 @@ class Decorator(Protocol):
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Coroutine[Any, Any, R], R]: ...
     @overload
+    def __call__(self, function: Callable[P, Generator[Y, S, R]], /) -> Task[P, Generator[Y, S, R], R]: ...
+    @overload
+    def __call__(self, function: Callable[P, I], /) -> Task[P, I, Any]: ...
+    @overload
+    def __call__(self, function: Callable[P, A], /) -> Task[P, A, None]: ...
+    @overload
     def __call__(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
 
 
@@ -54,6 +74,14 @@ class BindingDecorator(Protocol):
     def __call__(
         self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
     ) -> Task[P, Coroutine[Any, Any, R], R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Any, P], Generator[Y, S, R]], /
+    ) -> Task[P, Generator[Y, S, R], R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], I], /) -> Task[P, I, Any]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], A], /) -> Task[P, A, None]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R, R]: ...
 
@@ -96,6 +124,12 @@ class Polypool:
     @overload
     def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Coroutine[Any, Any, R], R]: ...
     @overload
+    def task(self, function: Callable[P, Generator[Y, S, R]], /) -> Task[P, Generator[Y, S, R], R]: ...
+    @overload
+    def task(self, function: Callable[P, I], /) -> Task[P, I, Any]: ...
+    @overload
+    def task(self, function: Callable[P, A], /) -> Task[P, A, None]: ...
+    @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
     @overload
     def task(self, /, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
@@ -104,8 +138,9 @@ class Polypool:
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Declare a task, bare (`@app.task`) or with options (`@app.task(pool="prefork", timeout=60)`).
 
-        An async def runs in the asyncio pool, a def in threads, unless `pool` says otherwise. docs/tasks.md tells each
-        option. UnknownOption and ConfigurationError are raised here, when the module is loaded.
+        An async def runs in the asyncio pool, a def in threads, unless `pool` says otherwise; one that yields streams
+        its items (docs/streaming.md). docs/tasks.md tells each option. UnknownOption and ConfigurationError are raised
+        here, when the module is loaded.
         """
         check_task_options("@app.task", options)
         if function is not None:
@@ -235,11 +270,7 @@ def _message(call: Call[Any], index: int, base: str, options: Mapping[str, Any])
 def _is_async(name: str, function: Callable[..., Any]) -> bool:
     if isinstance(function, type):
         raise ConfigurationError(f"{name}: a task is a function, not {function!r}")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigurationError(
-            f"{name}: a task returns one value and this function yields; send values on the way with current.emit(…)"
-        )
-    return inspect.iscoroutinefunction(function)
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _place(function: Callable[..., Any]) -> str:

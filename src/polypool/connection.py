@@ -16,6 +16,7 @@ import msgspec
 
 from polypool import native
 from polypool.brokers.answer import answer
+from polypool.chorus import Chorus
 from polypool.core.ask import Ask, Await, Follow, Put
 from polypool.core.error import EngineUnreachable, MissingExtra, SendError
 from polypool.core.port import Engine
@@ -53,6 +54,7 @@ class Connection:
         self._running: dict[asyncio.Task[None], tuple[Waiter, float] | None] = {}
         """What is being answered, and since when; None for what answers nobody."""
         self._answering: dict[native.Answer, asyncio.Task[None]] = {}
+        self._chorus = Chorus()
         self._carries = False
         self._carried: list[Waiter] = []
         native.start_thread(self._serve)
@@ -125,7 +127,12 @@ class Connection:
         for ask, reply in waiting:
             if isinstance(ask, Put):
                 self._sends.append((ask, reply))
-            elif not reply.is_given_up:
+            elif reply.is_given_up:
+                continue
+            elif isinstance(ask, Follow):
+                if (shared := self._chorus.join(ask, reply)) is not None:
+                    self._begin(self._answer(ask, shared), ((ask, shared), time.monotonic()))
+            else:
                 self._begin(self._answer(ask, reply), ((ask, reply), time.monotonic()))
         if self._sends and not self._is_sending:
             self._is_sending = True
@@ -155,7 +162,7 @@ class Connection:
                 raise
 
     def _let_go(self, reply: native.Answer) -> None:
-        task = self._answering.get(reply)
+        task = self._answering.get(self._chorus.leave(reply) or reply)
         if task is not None:
             task.cancel()
 

@@ -85,6 +85,10 @@ class Answer:
         for callback in callbacks:
             callback()
 
+    def follow(self, other: "Answer") -> None:
+        """Take over what another was given."""
+        self.set(other._value, other._error)
+
     def is_set(self) -> bool:
         return self._is_set
 

@@ -1,6 +1,7 @@
 """Task: a named function and its policy. Calling it runs it here; `delay` and its kin send it to a worker."""
 
 import functools
+import inspect
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
@@ -45,6 +46,7 @@ class Task(Generic[P, C, V]):
         self.function = function
         self.spec = spec
         self.is_async = spec.is_async
+        self.streams = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         self.autoretry_for = autoretry_for
         self.bind = bind
         self.is_public = False
@@ -59,7 +61,7 @@ class Task(Generic[P, C, V]):
         return Parameters(self.name, self.function, skip=1 if self.bind else 0)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
-        """Run it here and now, as the plain function it is."""
+        """Run it here and now, as the plain function it is. Of a generator: the generator, to be iterated."""
         return self.function(self, *args, **kwargs) if self.bind else self.function(*args, **kwargs)
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[V]:

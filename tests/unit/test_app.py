@@ -1,5 +1,7 @@
 """Polypool: declaring tasks, and what a worker learns of them."""
 
+import asyncio
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
@@ -112,18 +114,30 @@ def test_two_functions_under_one_name_are_refused_with_both_places() -> None:
     assert app.tasks["t"].function is one.function
 
 
-def test_a_function_that_yields_is_refused() -> None:
-    app: Any = Polypool("a", broker="memory://")
+def test_a_function_that_yields_is_a_task_that_streams_and_called_here_gives_its_generator() -> None:
+    app = Polypool("a", broker="memory://")
 
-    def numbers() -> Any:
-        yield 1
+    @app.task
+    def numbers(n: int) -> Generator[int, None, str]:
+        yield from range(n)
+        return "done"
 
-    async def more() -> Any:
-        yield 1
+    @app.task
+    async def more(n: int) -> AsyncIterator[int]:
+        for number in range(n):
+            yield number
 
-    for function in (numbers, more):
-        with pytest.raises(ConfigurationError, match=r"this function yields.*current\.emit"):
-            app.task(function)
+    @app.task
+    def plain() -> None: ...
+
+    assert (numbers.streams, more.streams, plain.streams) == (True, True, False)
+    assert (numbers.spec.pool, more.spec.pool) == ("threads", "asyncio")
+    assert list(numbers(3)) == [0, 1, 2]
+
+    async def collected() -> list[int]:
+        return [number async for number in more(3)]
+
+    assert asyncio.run(collected()) == [0, 1, 2]
 
 
 def test_what_is_no_function_is_refused() -> None:

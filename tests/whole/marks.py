@@ -9,6 +9,7 @@ import ctypes
 import os
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 from polypool import Polypool, current
@@ -124,3 +125,30 @@ async def unsayable() -> object:
 def plenty(size: int) -> bytes:
     """Returns so many bytes."""
     return bytes(size)
+
+
+@app.task
+async def tells(count: int) -> AsyncIterator[int]:
+    """So many items; the first run stops in the middle and waits for its end."""
+    for number in range(count):
+        if number == count // 2 and current.attempt == 1:
+            mark("begin")
+            await asyncio.sleep(600)
+        yield number
+
+
+@app.task
+def narrates(count: int) -> Generator[int, None, str]:
+    """The same of a plain function."""
+    for number in range(count):
+        if number == count // 2 and current.attempt == 1:
+            mark("begin")
+            time.sleep(600)
+        yield number
+    return "told"
+
+
+@app.task
+def pours(count: int) -> Generator[int, None, int]:
+    yield from range(count)
+    return count

@@ -50,6 +50,15 @@ def plain_type(annotation: Any, default: Any = inspect.Parameter.empty) -> Any:
     return as_list | None if _takes_none(annotation) else as_list
 
 
+def returned(annotation: Any) -> Any:
+    """What a run of a function returns that is annotated so: of a generator, what it returns at its end."""
+    origin = typing.get_origin(annotation) or annotation
+    if origin is abc.Generator:
+        arguments = typing.get_args(annotation)
+        return arguments[2] if len(arguments) == 3 else Any
+    return Any if origin in (abc.Iterator, abc.AsyncIterator, abc.AsyncGenerator) else annotation
+
+
 def type_of(annotation: Any) -> Any:
     """The annotation where msgspec can decode it, else Any."""
     return Any if _decoder(annotation) is decode_any else annotation

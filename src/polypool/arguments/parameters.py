@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from polypool.arguments.annotation import Decode, decoder_of, hints_of, item_decoder, signature_of
+from polypool.arguments.annotation import Decode, decoder_of, hints_of, item_decoder, returned, signature_of
 from polypool.arguments.items import Items
 from polypool.core.codec import decode_any, encode
 from polypool.core.error import ArgumentError, MessageTooLarge, NotEncodable
@@ -52,7 +52,7 @@ class Parameters:
         self._fewest = len(required)
         self._required_names = {one.name for one in listed if one.kind is one.KEYWORD_ONLY and one.default is one.empty}
         self._is_plain = all(decode is decode_any for decode in decoders.values())
-        self._returned = decoder_of(hints.get("return", Any))
+        self._returned = decoder_of(returned(hints.get("return", Any)))
 
     def encode(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: int = 0, names: Sequence[str] = ()

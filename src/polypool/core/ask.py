@@ -60,7 +60,12 @@ class Find(msgspec.Struct, frozen=True, array_like=True, tag="find"):
     search: Search
 
 
-Ask = Put | Read | Await | Follow | Cancel | Seal | Find
+class Written(msgspec.Struct, frozen=True, array_like=True, tag="written"):
+    """Asked by a child: wait until the engine has all events that it told its supervisor before this. Answered with
+    True."""
+
+
+Ask = Put | Read | Await | Follow | Cancel | Seal | Find | Written
 Reply = list[bool] | list[Record | None] | list[Record] | Page | bool | list[TaskView]
 
 REPLY_TYPES: dict[type[Ask], object] = {
@@ -71,5 +76,6 @@ REPLY_TYPES: dict[type[Ask], object] = {
     Cancel: list[bool],
     Seal: bool,
     Find: list[TaskView],
+    Written: bool,
 }
 """What each Ask is answered with, for the decoder at the other end of a socket."""

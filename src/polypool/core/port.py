@@ -228,6 +228,10 @@ class Runnable(Protocol):
     @property
     def is_async(self) -> bool: ...
     @property
+    def streams(self) -> bool:
+        """Whether it is a generator: what it yields is its stream."""
+
+    @property
     def arguments(self) -> Arguments: ...
     @property
     def autoretry_for(self) -> tuple[type[BaseException], ...]: ...

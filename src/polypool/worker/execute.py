@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from polypool.brokers.answer import answer, converse
-from polypool.core.ask import Ask
+from polypool.core.ask import Ask, Written
 from polypool.core.decide import decide, refuse
 from polypool.core.error import EngineError
 from polypool.core.event import Event
@@ -138,6 +138,8 @@ class Execution:
 
     async def _answer(self, ask: Ask, reply: Callable[[Any, Exception | None], None]) -> None:
         try:
+            if isinstance(ask, Written):
+                await self._settler.events_written()
             answered = await answer(self._engine, ask)
         except Exception as error:  # the child raises it at whoever asked
             reply(None, error)

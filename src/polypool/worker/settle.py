@@ -23,6 +23,7 @@ class Settler:
         self._on_stale = on_stale
         self._settlements: list[Settlement] = []
         self._events: list[tuple[str, Event]] = []
+        self._asked: list[asyncio.Future[None]] = []
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -35,6 +36,13 @@ class Settler:
     def add_events(self, id: str, events: Sequence[Event]) -> None:
         self._events.extend((id, event) for event in events)
         self._wake()
+
+    async def events_written(self) -> None:
+        """Wait until the engine has every event that was added so far."""
+        asked = asyncio.get_running_loop().create_future()
+        self._asked.append(asked)
+        self._wake()
+        await asked
 
     @property
     def backlog(self) -> int:
@@ -50,7 +58,7 @@ class Settler:
         while True:
             await self._has_work.wait()
             self._has_work.clear()
-            while self._settlements or self._events:
+            while self._settlements or self._events or self._asked:
                 await self._write_batch()
             self._is_idle.set()
 
@@ -60,9 +68,13 @@ class Settler:
 
     async def _write_batch(self) -> None:
         events, self._events = self._events, []
+        asked, self._asked = self._asked, []
         batch, self._settlements = self._settlements[:BATCH], self._settlements[BATCH:]
         if events:
             await until_reached("write events", lambda: self._engine.bus.append(events))
+        for one in asked:
+            if not one.done():
+                one.set_result(None)
         if batch:
             accepted = await until_reached("settle what ended", lambda: self._engine.broker.settle(batch))
             if not all(accepted):

@@ -2,7 +2,7 @@
 
 import enum
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -256,3 +256,15 @@ def test_whatever_messagepack_holds_comes_back_unchanged(args: list[Any], kwargs
 @dataclass
 class DefinedBelow:
     x: int
+
+
+def test_what_a_generator_returns_is_typed_by_the_last_part_of_its_annotation() -> None:
+    def typed(n: int) -> Generator[str, None, Point]:
+        yield ""
+        return Point(1, 2)
+
+    def bare(n: int) -> Iterator[str]:
+        yield ""
+
+    assert Parameters("t", typed).decode_result(encode(Point(1, 2))) == Point(1, 2)
+    assert Parameters("t", bare).decode_result(encode(None)) is None

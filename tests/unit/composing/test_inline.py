@@ -1,6 +1,7 @@
 """Workflows come to the same here and now, by plain function calls, as they do when they are sent."""
 
 import asyncio
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
@@ -73,3 +74,22 @@ def test_callbacks_are_not_called_here() -> None:
     tell = app.task(name="tell")(told.append)
     assert add.s(1).link(tell.s())() == 1
     assert told == []
+
+
+@app.task(name="counts")
+def counts(n: int) -> Generator[int, None, int]:
+    yield from range(n)
+    return n
+
+
+@app.task(name="acounts")
+async def acounts(n: int) -> AsyncIterator[int]:
+    for number in range(n):
+        yield number
+
+
+def test_a_step_that_yields_passes_on_what_it_returns() -> None:
+    assert chain(counts.s(3), add.s(4))() == 7
+    with run_in_place(app):
+        assert chain(counts.s(3), add.s(4)).delay().get() == 7
+    assert asyncio.run(chain(acounts.s(3), counts.si(2))()) == 2

@@ -1,6 +1,6 @@
 """Read by mypy in test_typing.py, never run. A line that ends in `# refused` must be flagged, every other must not."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, assert_type
 
@@ -49,6 +49,31 @@ def bound(self: Any, n: int) -> float:
 @app.task(bind=True)
 async def abound(self: Any, n: int) -> float:
     return 1.0
+
+
+@app.task
+def counts(n: int) -> Generator[int, None, str]:
+    yield n
+    return ""
+
+
+@app.task(queue="fast")
+async def tokens(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+@app.task(bind=True)
+def letters(self: Any, text: str) -> Iterator[str]:
+    yield text
+
+
+def streaming() -> None:
+    assert_type(counts.delay(1).get(), str)
+    assert_type(counts(1), Generator[int, None, str])
+    assert_type(tokens.delay("x"), AsyncResult[None])
+    assert_type(tokens("x"), AsyncIterator[str])
+    assert_type(letters.delay("x"), AsyncResult[Any])
+    counts.delay("x")  # refused
 
 
 def sending() -> None:

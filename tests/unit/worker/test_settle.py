@@ -79,3 +79,18 @@ async def test_a_stale_ending_is_reported_and_changes_nothing(bench: Bench) -> N
     settler.add(done(delivery))
     await settler.drained()
     assert [settlement.delivery.id for settlement in stale] == ["a"]
+
+
+async def test_who_waits_for_events_to_be_written_waits_until_the_engine_has_them(bench: Bench) -> None:
+    engine, settler, _ = bench
+    (delivery,) = await engine.taken("a")
+    engine.broker.gate.clear()
+    settler.add(done(delivery))
+    await turns(lambda: settler.backlog == 0)  # a write is under way
+    settler.add_events("a", [Event(delivery.token, 1, "emit", encode(1), 0.0)])
+    waiting = asyncio.ensure_future(settler.events_written())
+    await turns(lambda: True)
+    assert not waiting.done()
+    engine.broker.gate.set()
+    await waiting
+    await settler.events_written()  # with nothing to write it is answered too

@@ -9,6 +9,7 @@ from polypool.core.error import MessageTooLarge, NotEncodable
 from polypool.core.event import Event, Kind
 from polypool.core.message import LARGEST_BYTES, Message
 from polypool.core.port import Runnable
+from polypool.core.running import Sendable
 from polypool.pools.child.outbox import Outbox
 from polypool.pools.child.waiting import Slots
 from polypool.pools.wire import Aside, Emitted
@@ -77,6 +78,22 @@ class Call:
     def emit(self, data: Any) -> None:
         self._tell("emit", data)
 
+    def stream(self, item: Any) -> int:
+        """Emit what the task yielded; its size in bytes."""
+        if isinstance(item, Sendable):
+            raise NotEncodable(
+                f"{self.message.task} yielded a workflow ({type(item).__qualname__}); one can only be returned, and a "
+                "generator sends others by `.delay()`"
+            )
+        return self._tell("emit", item)
+
+    def announce(self) -> None:
+        """Tell watchers of a further run that it begins, if they have not been told."""
+        if self._numbers is None:
+            self._numbers = count(1)
+            if self.attempt > 1:
+                self._put("started", encode(self.attempt))
+
     def interrupt(self, error: BaseException, is_cancel: bool) -> None:
         """Note what is to be raised in it."""
         self.pending = error
@@ -93,7 +110,7 @@ class Call:
         """Let the supervisor know whether it holds a slot."""
         self._outbox.put(Aside(self.number, is_waiting))
 
-    def _tell(self, kind: Kind, data: Any) -> None:
+    def _tell(self, kind: Kind, data: Any) -> int:
         try:
             body = encode(data)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -103,11 +120,9 @@ class Call:
                 f"{kind} got {len(body):,} bytes and an event may have {LARGEST_BYTES:,} (16 MiB): store the data "
                 "elsewhere and tell where it is"
             )
-        if self._numbers is None:
-            self._numbers = count(1)
-            if self.attempt > 1:
-                self._put("started", encode(self.attempt))
+        self.announce()
         self._put(kind, body)
+        return len(body)
 
     def _put(self, kind: Kind, data: bytes) -> None:
         assert self._numbers is not None

@@ -1,6 +1,5 @@
 """Each: the runs of a chunk, one after the other within one call. An error names the item at which it was raised."""
 
-import asyncio
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,17 +8,18 @@ from typing import Any
 
 from polypool.core.running import Sendable
 from polypool.pools.child.call import Call
+from polypool.pools.child.turn import TURN, aturn, turn
 
-TURN = 0.005
-"""Seconds for which a chunk may keep an event loop or a hub to itself; then the other calls there get their turn."""
+Drain = Callable[[Any], Any]
+"""Runs a generator that was begun to its end, or for an async one returns a coroutine that does."""
 
 
-def run_each(call: Call, items: Sequence[Any], gives_way: bool) -> list[Any]:
+def run_each(call: Call, items: Sequence[Any], gives_way: bool, drain: Drain | None = None) -> list[Any]:
     """What a plain function returns for each; `gives_way` where other calls share the thread."""
     values: list[Any] = []
     add = values.append
     try:
-        for value in _begun(call, _giving_way(items) if gives_way else items):
+        for value in _begun(call, _giving_way(items) if gives_way else items, drain):
             add(value)
             if call.interruption is not None:
                 raise call.interruption  # which that item took for an error of its own
@@ -29,19 +29,17 @@ def run_each(call: Call, items: Sequence[Any], gives_way: bool) -> list[Any]:
     return values
 
 
-async def run_each_async(call: Call, items: Sequence[Any]) -> list[Any]:
+async def run_each_async(call: Call, items: Sequence[Any], drain: Drain | None = None) -> list[Any]:
     """The same on a loop, for functions of either colour."""
     values: list[Any] = []
-    add, clock, is_async = values.append, time.perf_counter, call.runnable.is_async
-    turn_at = clock() + TURN
+    add, is_async = values.append, call.runnable.is_async
+    turn_at = time.perf_counter() + TURN
     try:
-        for value in _begun(call, items):
+        for value in _begun(call, items, drain):
             add((await value) if is_async else value)
             if call.interruption is not None:
                 raise call.interruption
-            if clock() >= turn_at:
-                await asyncio.sleep(0)
-                turn_at = clock() + TURN
+            turn_at = await aturn(turn_at)
     except BaseException as error:
         error.add_note(_which(len(values)))
         raise
@@ -60,22 +58,20 @@ def culprit(values: list[Any], encode: Callable[[Any], object]) -> str:
     return ""
 
 
-def _begun(call: Call, items: Iterable[Any]) -> Iterator[Any]:
+def _begun(call: Call, items: Iterable[Any], drain: Drain | None) -> Iterator[Any]:
     """Calls the function for each as it is iterated: in C, so that a short function is most of what an item takes."""
     function = call.runnable.function
     if call.runnable.bind:
         function = functools.partial(function, call.runnable)
-    return starmap(function, items) if call.message.each == "tuple" else map(function, items)
+    begun = starmap(function, items) if call.message.each == "tuple" else map(function, items)
+    return begun if drain is None else map(drain, begun)
 
 
 def _giving_way(items: Iterable[Any]) -> Iterator[Any]:
-    clock = time.perf_counter
-    turn_at = clock() + TURN
+    turn_at = time.perf_counter() + TURN
     for item in items:
         yield item
-        if clock() >= turn_at:
-            time.sleep(0)  # patched: lets the hub turn, which is also how such a call is interrupted
-            turn_at = clock() + TURN
+        turn_at = turn(turn_at)
 
 
 def _which(index: int) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import time
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
@@ -15,10 +16,11 @@ from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Failure, Ou
 from polypool.core.port import Application, Line
 from polypool.core.running import Sendable, running
 from polypool.pools.child.call import Call
-from polypool.pools.child.each import culprit, run_each, run_each_async
+from polypool.pools.child.each import Drain, culprit, run_each, run_each_async
 from polypool.pools.child.failure import failure
 from polypool.pools.child.inputs import NOTHING, Decoded, Unreached, atake, decoded, inputs_of, take
 from polypool.pools.child.meter import Clock, Sampling, Steps
+from polypool.pools.child.streaming import Channel, adrain, drain
 
 REACHED_AGAIN = 1.0
 """Seconds after which a step is tried again that could not read what it takes, because the engine was away."""
@@ -92,11 +94,20 @@ class Invoker:
         call.is_open = True
         try:
             call.raise_pending()
+            run_out = self._drain(call) if call.runnable.streams else None
             if call.message.each is not None:
-                return run_each(call, args[-1], self._gives_way)
-            return call.runnable.function(*args, **kwargs)
+                return run_each(call, args[-1], self._gives_way, run_out)
+            value = call.runnable.function(*args, **kwargs)
+            return value if run_out is None else run_out(value)
         finally:
             call.is_open = False
+
+    def _drain(self, call: Call) -> Drain:
+        """How a generator that was begun is run to its end."""
+        channel = Channel(call, self._line)
+        if call.runnable.is_async:
+            return functools.partial(adrain, channel)
+        return functools.partial(drain, channel, gives_way=self._gives_way)
 
     async def run_async(self, call: Call) -> Outcome:
         """Run a function of either colour on this loop. The task that runs this has the call's context."""
@@ -110,7 +121,7 @@ class Invoker:
             if is_metered or call.message.policy.soft_timeout is not None:
                 steps = Steps(self._call_async(call), lambda thrown: _instead(call, thrown))
                 value = await steps
-            elif self._middleware or not call.is_plain:
+            elif self._middleware or not call.is_plain or call.runnable.streams:
                 value = await self._call_async(call)
             else:  # the same, one coroutine fewer
                 value = self._begun(call)
@@ -161,9 +172,12 @@ class Invoker:
                     await stack.enter_async_context(context)
                 else:
                     stack.enter_context(_plain(wrap, context))
+            run_out = self._drain(call) if runnable.streams else None
             if call.message.each is not None:
-                return await run_each_async(call, args[-1])
+                return await run_each_async(call, args[-1], run_out)
             value = runnable.function(*args, **kwargs)
+            if run_out is not None:
+                value = run_out(value)
             return await value if runnable.is_async else value
 
     def _instead(self, value: Sendable, call: Call) -> bytes | Replaced:
