@@ -19,7 +19,16 @@ from polypool.core.outcome import Replaced
 from polypool.core.port import Engine, Lifespan, Line, Middleware
 from polypool.core.settings import usual_backend, without_password
 from polypool.naming import is_same_place, task_name
-from polypool.options import Defaults, ManyOptions, TaskOptions, check_task_options, defaults_of, spec_of, terms_of
+from polypool.options import (
+    Defaults,
+    ManyOptions,
+    TaskOptions,
+    check_task_options,
+    defaults_of,
+    spec_of,
+    task_rules,
+    terms_of,
+)
 from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult
@@ -193,7 +202,9 @@ class Polypool:
         is_async = _is_async(name, function)
         options = {**self._defaults, **given}
         bind = options.pop("bind", False)
-        spec = spec_of(name, is_async, options)
+        rules = task_rules(name, options)
+        rules.check(function, skip=1 if bind else 0)
+        spec = spec_of(name, is_async, options, rules.fixed)
         if spec.priority:
             self._expect_priorities(name)
         known = self._tasks.get(name)
@@ -204,7 +215,7 @@ class Polypool:
             )
         errors = options.get("autoretry_for", ())
         task: Task[..., Any, Any] = Task(
-            function, spec, self.outlet, (errors,) if isinstance(errors, type) else tuple(errors), bind
+            function, spec, self.outlet, (errors,) if isinstance(errors, type) else tuple(errors), bind, rules
         )
         self._tasks[name] = task
         return task

@@ -1,16 +1,18 @@
 """Task: a named function and its policy. Calling it runs it here; `delay` and its kin send it to a worker."""
 
 import functools
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
 
 from polypool.arguments.parameters import Parameters
 from polypool.composing.inside import TaskInside
 from polypool.composing.signature import Signature
 from polypool.core.error import ConfigurationError, SendError
+from polypool.core.ledger import Charge
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
 from polypool.core.running import running
+from polypool.limits.rule import Rules, together
 from polypool.options import CALLBACKS, ComposeOptions, ManyOptions, SendOptions, Terms, standing_terms, terms_of
 from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
@@ -42,6 +44,7 @@ class Task(Generic[P, C, V]):
         outlet: Outlet,
         autoretry_for: tuple[type[BaseException], ...] = (),
         bind: bool = False,
+        rules: Rules | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = spec.name
@@ -51,6 +54,7 @@ class Task(Generic[P, C, V]):
         self.autoretry_for = autoretry_for
         self.bind = bind
         self.outlet = outlet
+        self.rules = rules or Rules(spec.name)
         self._standing = standing_terms(spec)
 
     @functools.cached_property
@@ -188,10 +192,25 @@ class Task(Generic[P, C, V]):
 
     def message(self, args: Arguments, kwargs: Mapping[str, Any], terms: Terms, id: str | None = None) -> Message:
         """What is sent for one call; `id` None makes one."""
-        return self._addressed(self.arguments.encode(args, kwargs), terms, id)
+        body = self.arguments.encode(args, kwargs)
+        charges = self.spec.charges
+        return self._addressed(body, terms, id, self.charges(args, kwargs) if charges is None else charges)
+
+    def charges(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Charge, ...]:
+        """What its limits charge a run with these arguments."""
+        return self.rules.charges(args, kwargs, lambda: self.arguments.named(args, kwargs))
+
+    def charges_of_each(self, items: Sequence[Any], spreads: bool) -> tuple[Charge, ...]:
+        """What its limits charge a chunk of these items."""
+        return together(self.charges(item if spreads else (item,), {}) for item in items)
 
     def _addressed(
-        self, args: bytes, terms: Terms, id: str | None, each: Literal["item", "tuple"] | None = None
+        self,
+        args: bytes,
+        terms: Terms,
+        id: str | None,
+        charges: tuple[Charge, ...] | None,
+        each: Literal["item", "tuple"] | None = None,
     ) -> Message:
         outlet, sender = self.outlet, running.get()
         now = outlet.now()
@@ -215,6 +234,7 @@ class Task(Generic[P, C, V]):
             parent=parent,
             root=root,
             each=each,
+            charges=charges,
         )
 
     def message_of(self, args: Arguments, kwargs: Mapping[str, Any]) -> Message:
@@ -311,7 +331,8 @@ class Task(Generic[P, C, V]):
         each: Literal["item", "tuple"] = "tuple" if spreads else "item"
 
         def message_of(index: int, args: bytes) -> Message:
-            return self._addressed(args, terms, f"{base}-{index}", each)
+            # What a chunk is charged depends on its items.
+            return self._addressed(args, terms, f"{base}-{index}", None if self.spec.charges != () else (), each)
 
         return base, Chunks(self.name, self.arguments, items, n, spreads, message_of)
 

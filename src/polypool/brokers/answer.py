@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-from polypool.core.ask import Ask, Await, Cancel, Find, Follow, Put, Read, Reply, Seal
+from polypool.core.ask import Ask, Await, Cancel, Find, Follow, Put, Read, Reply, Seal, Spend
 from polypool.core.port import Engine
 
 T = TypeVar("T")
@@ -37,3 +37,5 @@ async def answer(engine: Engine, ask: Ask) -> Reply:
             return await engine.broker.seal(id, places)
         case Find(search):
             return list(await engine.inspector.find(search))
+        case Spend():
+            return False  # a worker keeps its runs' books itself

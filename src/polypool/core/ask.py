@@ -60,7 +60,17 @@ class Find(msgspec.Struct, frozen=True, array_like=True, tag="find"):
     search: Search
 
 
-Ask = Put | Read | Await | Follow | Cancel | Seal | Find
+class Spend(msgspec.Struct, frozen=True, array_like=True, tag="spend"):
+    """Of the run `token` of this task: so much more of a limit was used in truth. A worker answers it, with a bool:
+    False where it does not hold that run."""
+
+    id: str
+    token: int
+    key: str
+    used: float
+
+
+Ask = Put | Read | Await | Follow | Cancel | Seal | Find | Spend
 Reply = list[bool] | list[Record | None] | list[Record] | Page | bool | list[TaskView]
 
 REPLY_TYPES: dict[type[Ask], object] = {
@@ -71,5 +81,6 @@ REPLY_TYPES: dict[type[Ask], object] = {
     Cancel: list[bool],
     Seal: bool,
     Find: list[TaskView],
+    Spend: bool,
 }
 """What each Ask is answered with, for the decoder at the other end of a socket."""
