@@ -24,8 +24,11 @@ BATCH = 64
 """Waiters of one key that ask at once; all behind the first who is refused are refused too."""
 ASK_AGAIN = 0.25
 """Seconds between two looks whether another worker has freed a slot."""
-USUAL_RUN = 1.0
+USUAL_RUN = 0.1
 """Seconds a slot is taken to be held, before any was seen to come back."""
+SOONER = 0.5
+"""Of the time that slots were held, what the next ones are expected to: who comes back too early is put off again, who
+comes too late leaves a slot free."""
 MOST_KNOWN = 10_000
 """Keys of which it is remembered how long their slots are held."""
 SHORTEST = 0.001
@@ -175,7 +178,7 @@ class Gate(Generic[T]):
             if charge.key == key:
                 if isinstance(charge, Rate):
                     return charge.cost * charge.per / charge.amount
-                return self._runs.get(key, USUAL_RUN) / charge.limit
+                return SOONER * self._runs.get(key, USUAL_RUN) / charge.limit
         return 0.0
 
     def _stand(self, ticket: Ticket[T]) -> None:

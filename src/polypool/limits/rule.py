@@ -20,7 +20,7 @@ catch up and the limit is reached; too short for a provider to notice."""
 SMOOTH_COSTS = 1.0
 """The same of a limit whose calls cost differently: a few of them should fit."""
 
-_AMOUNT = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*/\s*([0-9]*\.?[0-9]*)\s*([smhd])\s*")
+_AMOUNT = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*/\s*([0-9]+(?:\.[0-9]+)?)?\s*([smhd])\s*")
 
 Cost = float | Callable[..., float]
 
@@ -65,7 +65,7 @@ class Concurrency:
 
     def __init__(self, key: str, limit: int) -> None:
         self.key = _checked_key(key)
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        if type(limit) is not int or limit < 1:
             raise ConfigurationError(f"{key}: limit={limit!r} must be a whole number of runs at a time, at least 1")
         self.limit = limit
 
@@ -82,8 +82,7 @@ def parsed(key: str, rate: object) -> tuple[float, float]:
     """`"500/m"` as an amount and seconds. ConfigurationError."""
     found = _AMOUNT.fullmatch(rate) if isinstance(rate, str) else None
     amount = float(found[1].replace("_", "")) if found else 0.0
-    several = found[2] if found else "0"
-    count = float(several) if several not in ("", ".") else float(not several)
+    count = float(found[2] or 1.0) if found else 0.0
     if found is None or amount <= 0 or count <= 0:
         raise ConfigurationError(
             f'{key}: rate={rate!r} must be an amount and a window: "500/m" for 500 a minute; windows are s, m, h and '
