@@ -1,4 +1,4 @@
-"""A provider's refusal is told by its shape, whichever client raised it, and says for how long and what its limit is."""
+"""A provider's refusal is told by its shape, whichever client raised it, with how long it is to last."""
 
 import email.utils
 import time
