@@ -20,6 +20,7 @@ from polypool.core.error import (
     NotEncodable,
     NotRepeatable,
     PolypoolError,
+    RateLimited,
     ResultUnknown,
     RetryRequested,
     SendError,
@@ -37,6 +38,7 @@ from polypool.core.error import (
 from polypool.core.lifecycle import State
 from polypool.core.outcome import FailedStep
 from polypool.current import current
+from polypool.limits.rule import Concurrency, Rate
 from polypool.results.group import GroupResult
 from polypool.results.result import AsyncResult
 from polypool.results.watching import Emitted, Ended, Progress, Started
@@ -48,6 +50,7 @@ __all__ = [
     "ArgumentError",
     "AsyncResult",
     "AsyncioInGreenlet",
+    "Concurrency",
     "ConfigurationError",
     "DuplicateTask",
     "Emitted",
@@ -67,6 +70,8 @@ __all__ = [
     "Polypool",
     "PolypoolError",
     "Progress",
+    "Rate",
+    "RateLimited",
     "ResultUnknown",
     "RetryRequested",
     "SendError",

@@ -31,7 +31,7 @@ from polypool.core.settings import usual_backend, without_password
 from polypool.naming import is_same_place, task_name
 from polypool.option_checks import yes_or_no
 from polypool.option_names import Defaults, ManyOptions, TaskOptions
-from polypool.options import check_task_options, defaults_of, spec_of, terms_of
+from polypool.options import check_task_options, defaults_of, spec_of, task_rules, terms_of
 from polypool.outlet import Outlet
 from polypool.progress_bar import meter_of
 from polypool.results.group import GroupResult
@@ -231,7 +231,9 @@ class Polypool:
         options = {**self._defaults, **given}
         bind = options.pop("bind", False)
         is_public = yes_or_no(name, "public", options.pop("public", False))
-        spec = spec_of(name, is_async, options)
+        rules = task_rules(name, options)
+        rules.check(function, skip=1 if bind else 0)
+        spec = spec_of(name, is_async, options, rules.fixed)
         if spec.priority:
             self._expect_priorities(name)
         known = self._tasks.get(name)
@@ -242,7 +244,7 @@ class Polypool:
             )
         errors = options.get("autoretry_for", ())
         task: Task[..., Any, Any] = Task(
-            function, spec, self.outlet, (errors,) if isinstance(errors, type) else tuple(errors), bind
+            function, spec, self.outlet, (errors,) if isinstance(errors, type) else tuple(errors), bind, rules
         )
         task.is_public = is_public
         self._tasks[name] = task

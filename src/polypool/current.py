@@ -1,8 +1,10 @@
 """current: what a running task may know and say."""
 
+import math
 from typing import Any
 
-from polypool.core.error import NoCurrentTask, RetryRequested
+from polypool.core.error import ConfigurationError, NoCurrentTask, RetryRequested
+from polypool.core.ledger import Rate
 from polypool.core.running import Running, running
 
 
@@ -49,6 +51,24 @@ class Current:
     def emit(self, data: Any) -> None:
         """Put a value (plain data, a dataclass or a Struct) in the task's stream, for `result.events()`."""
         _here("emit").emit(data)
+
+    def spend(self, key: str, used: float) -> None:
+        """Say what the run used in truth of a limit whose cost was estimated: `current.spend("openai-tokens", 812)`.
+
+        Several add up. More than the estimate is owed at once, so that others wait longer; what was not used is free
+        when the run ends. Costs no wait.
+        """
+        under_way = _here("spend")
+        charges = under_way.message.charges or ()
+        keys = [charge.key for charge in charges if isinstance(charge, Rate)]
+        if key not in keys:
+            raise ConfigurationError(
+                f"{under_way.message.task} has no rate limit called {key!r}, it has {', '.join(keys) or 'none'}; "
+                "give it one: @app.task(limits=[Rate(…, cost=…)])"
+            )
+        if not (math.isfinite(used) and used >= 0):
+            raise ValueError(f"{key}: used={used!r} must be a number, 0 or more")
+        under_way.spend(key, float(used))
 
     def retry(self, countdown: float | None = None) -> RetryRequested:
         """Make the error to raise so that the task runs again: `raise current.retry(countdown=5)`.

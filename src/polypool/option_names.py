@@ -1,10 +1,11 @@
 """The names of options and their types: what an editor and a type checker know of a decorator, a send, a signature."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
 from polypool.core.running import Sendable
+from polypool.limits.rule import Rule
 
 Seconds = float | timedelta
 Moment = float | datetime
@@ -34,6 +35,8 @@ class TaskOptions(Defaults, total=False):
     name: str
     pool: str
     public: bool
+    rate_limit: str | None
+    limits: Sequence[Rule]
 
 
 class MapOptions(TypedDict, total=False):

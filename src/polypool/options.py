@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from polypool.core.error import ConfigurationError, UnknownOption
+from polypool.core.ledger import Charge
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import DEFAULT_QUEUE, HIGHEST_PRIORITY, LOWEST_PRIORITY, Policy
 from polypool.core.running import Sendable
 from polypool.core.settings import AUTO, POOL_KINDS
+from polypool.limits.rule import Rule, Rules, parsed, rules_of
 from polypool.option_checks import classes, in_seconds, limit, whole, word, yes_or_no
 from polypool.option_names import ComposeOptions, Defaults, SendOptions, TaskOptions
 
@@ -39,7 +41,7 @@ def defaults_of(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return _checked(where, given)
 
 
-def spec_of(task: str, is_async: bool, options: Mapping[str, Any]) -> TaskSpec:
+def spec_of(task: str, is_async: bool, options: Mapping[str, Any], charges: tuple[Charge, ...] | None = ()) -> TaskSpec:
     """A task's standing options, from its decorator's and the app's defaults merged."""
     checked = _checked(task, options)
     default_pool = "asyncio" if is_async else "threads"
@@ -57,7 +59,14 @@ def spec_of(task: str, is_async: bool, options: Mapping[str, Any]) -> TaskSpec:
         policy=policy,
         is_async=is_async,
         expires=checked.get("expires"),
+        charges=charges,
     )
+
+
+def task_rules(task: str, options: Mapping[str, Any]) -> Rules:
+    """A task's limits, from its decorator's options."""
+    checked = _checked(task, {name: options[name] for name in ("rate_limit", "limits") if name in options})
+    return Rules(task, rules_of(task, checked.get("rate_limit"), checked.get("limits", ())))
 
 
 def check_task_options(where: str, given: Mapping[str, Any]) -> None:
@@ -197,12 +206,29 @@ def _pool(where: str, name: str, value: Any) -> str:
     return check_pool(where, value)
 
 
+def _rate(where: str, name: str, value: Any) -> str | None:
+    if value is not None:
+        parsed(where, value)
+    return value if value is None else str(value)
+
+
+def _rules(where: str, name: str, value: Any) -> tuple[Rule, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, Rule) for one in value):
+        raise ConfigurationError(
+            f'{where}: limits={value!r} must be a list of limits, as in [Rate("openai", "500/m"), '
+            'Concurrency("tenant:{tenant}", 3)]'
+        )
+    return tuple(value)
+
+
 _MOMENTS = ("countdown", "eta", "expires")
 _CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
     "name": word,
     "queue": word,
     "task_id": word,
     "pool": _pool,
+    "rate_limit": _rate,
+    "limits": _rules,
     "priority": whole(LOWEST_PRIORITY, HIGHEST_PRIORITY),
     "timeout": limit,
     "soft_timeout": limit,

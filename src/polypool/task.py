@@ -2,14 +2,16 @@
 
 import functools
 import inspect
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from polypool.arguments.parameters import Parameters
 from polypool.composing.inside import TaskInside
 from polypool.composing.signature import Signature
+from polypool.core.ledger import Charge
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
+from polypool.limits.rule import Rules, together
 from polypool.option_names import CALLBACKS, ComposeOptions, ManyOptions, SendOptions
 from polypool.outlet import Outlet, asend, send
 from polypool.progress_bar import meter_of
@@ -40,6 +42,7 @@ class Task(Generic[P, C, V]):
         outlet: Outlet,
         autoretry_for: tuple[type[BaseException], ...] = (),
         bind: bool = False,
+        rules: Rules | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = spec.name
@@ -52,6 +55,7 @@ class Task(Generic[P, C, V]):
         self.is_public = False
         """Whether it can be sent, and its results read, through `polypool web`."""
         self.outlet = outlet
+        self.rules = rules or Rules(spec.name)
         self.drafts = Drafts(self)
         """Its messages, before they are sent."""
 
@@ -191,6 +195,14 @@ class Task(Generic[P, C, V]):
         is the app's broker: docs/transactions.md. TraitMissing, ConfigurationError.
         """
         return TaskInside(self, self.outlet, connection)
+
+    def charges(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Charge, ...]:
+        """What its limits charge a run with these arguments."""
+        return self.rules.charges(args, kwargs, lambda: self.arguments.named(args, kwargs))
+
+    def charges_of_each(self, items: Sequence[Any], spreads: bool) -> tuple[Charge, ...]:
+        """What its limits charge a chunk of these items."""
+        return together(self.charges(item if spreads else (item,), {}) for item in items)
 
     def _sent(self, message: Message) -> AsyncResult[V]:
         send(self.outlet.line, message)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from polypool.core.codec import decode_any, encode
+from polypool.core.event import Record
 from polypool.core.message import Delivery, Message
 from polypool.core.outcome import Done, Failed, Failure, Settlement, Usage
 from tests.unit.by_hand import EngineByHand
@@ -20,6 +21,8 @@ class CountingEngine(EngineByHand):
         self.puts: list[list[Message]] = []
         self.unended = 0
         self.most_unended = 0
+        self.waits = 0
+        """How often somebody waited for endings: a sender does once it knows that it may send no more."""
 
     async def put(self, messages: Sequence[Message]) -> list[bool]:
         accepted = await super().put(messages)
@@ -32,6 +35,10 @@ class CountingEngine(EngineByHand):
         accepted = await super().settle(settlements)
         self.unended -= sum(accepted)
         return accepted
+
+    async def wait(self, ids: Sequence[str], wait: float) -> list[Record]:
+        self.waits += 1
+        return await super().wait(ids, wait)
 
     @property
     def messages(self) -> list[Message]:

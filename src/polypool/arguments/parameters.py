@@ -102,6 +102,13 @@ class Parameters:
             self.decode_items(body, (), "tuple" if spreads else "item")
         return body
 
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """These arguments by their parameters' names, defaults filled in."""
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        rest = bound.arguments.pop(self._others[0], {}) if self._others else {}
+        return {**bound.arguments, **rest}
+
     def decode(self, body: bytes) -> tuple[list[Any], dict[str, Any]]:
         """Typed by annotation. ArgumentError when what an older or newer sender sent does not fit."""
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-from polypool.core.ask import Ask, Await, Cancel, Find, Follow, Put, Read, Reply, Seal, Written
+from polypool.core.ask import Ask, Await, Cancel, Find, Follow, Put, Read, Reply, Seal, Spend, Written
 from polypool.core.port import Engine
 
 T = TypeVar("T")
@@ -39,3 +39,5 @@ async def answer(engine: Engine, ask: Ask) -> Reply:
             return list(await engine.inspector.find(search))
         case Written():
             return True  # events that nobody holds in between are written when they are told
+        case Spend():
+            return False  # a worker keeps its runs' books itself

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from polypool.core.ledger import Charge
 from polypool.core.message import DEFAULT_QUEUE, Policy
 
 
@@ -34,6 +35,7 @@ class Call(msgspec.Struct, frozen=True, array_like=True, tag="call", gc=False):
     after: tuple[str, ...] = ()
     on_success: tuple["Shape", ...] = ()
     on_failure: tuple["Shape", ...] = ()
+    charges: tuple[Charge, ...] | None = ()
 
 
 class Chain(msgspec.Struct, frozen=True, array_like=True, tag="chain", gc=False):

@@ -81,6 +81,7 @@ def message_of(call: Call, id: str, ground: Ground, flow: Flow | None) -> Messag
         root=ground.root,
         flow=flow,
         each=call.each,
+        charges=call.charges,
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from polypool.core.codec import decode_any
 from polypool.core.event import Record
+from polypool.core.ledger import Gauge
 from polypool.core.report import LaneCount, TaskView, WorkerView
 from polypool.observe.advice import Finding
 from polypool.observe.figures import TaskFigures
@@ -65,6 +66,14 @@ class Queues(msgspec.Struct, frozen=True):
     engine: str
     at: float
     queues: tuple[LaneSeen, ...]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """polypool limits"""
+
+    engine: str
+    at: float
+    limits: tuple[Gauge, ...]
 
 
 class Tasks(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "workers, pools, tasks and what to change",
     "queues": "what waits, by queue and pool",
     "tasks": "what each task's runs took, and which are in the wrong pool",
+    "limits": "limits: their keys, rates, and what is used of them",
     "result": "what became of one task",
     "workflow": "workflows: look, list, cancel, retry, replay",
     "dead": "the dead letters: look, requeue, purge",

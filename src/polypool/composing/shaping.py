@@ -136,5 +136,6 @@ def _call(task: Describes, body: bytes, given: Given, fields: dict[str, Any]) ->
         due=terms.due,
         countdown=terms.due_in or 0.0,
         expires_in=expires_in,
+        charges=None if "each" in fields and task.spec.charges else task.spec.charges,
         **fields,
     )

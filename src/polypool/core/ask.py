@@ -65,7 +65,17 @@ class Written(msgspec.Struct, frozen=True, array_like=True, tag="written"):
     True."""
 
 
-Ask = Put | Read | Await | Follow | Cancel | Seal | Find | Written
+class Spend(msgspec.Struct, frozen=True, array_like=True, tag="spend"):
+    """Of the run `token` of this task: so much more of a limit was used in truth. A worker answers it, with a bool:
+    False where it does not hold that run."""
+
+    id: str
+    token: int
+    key: str
+    used: float
+
+
+Ask = Put | Read | Await | Follow | Cancel | Seal | Find | Written | Spend
 Reply = list[bool] | list[Record | None] | list[Record] | Page | bool | list[TaskView]
 
 REPLY_TYPES: dict[type[Ask], object] = {
@@ -77,5 +87,6 @@ REPLY_TYPES: dict[type[Ask], object] = {
     Seal: bool,
     Find: list[TaskView],
     Written: bool,
+    Spend: bool,
 }
 """What each Ask is answered with, for the decoder at the other end of a socket."""

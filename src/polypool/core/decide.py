@@ -7,6 +7,7 @@ import msgspec
 from polypool.core.codec import decode, encode
 from polypool.core.gather import by_reference
 from polypool.core.join import NO_PLACE, Flow, Next, Signal
+from polypool.core.ledger import Charge
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Message
 from polypool.core.outcome import (
@@ -19,9 +20,11 @@ from polypool.core.outcome import (
     Ended,
     Failed,
     Failure,
+    Limited,
     Lost,
     Origin,
     Outcome,
+    Priced,
     Replaced,
     Retry,
     Settlement,
@@ -148,8 +151,11 @@ def _decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[
             return _retry(delivery, failure, countdown, now, random, usage)
         case TimedOut(timeout, usage):
             return _time_out(delivery, timeout, now, random, usage)
-        case Deferred(until):
+        case Deferred() | Limited():
+            until = outcome.until if isinstance(outcome, Deferred) else now + outcome.retry_after
             return Settlement(delivery, Again(delivery.deliveries - 1, due=until), now)
+        case Priced(charges):
+            return _price(delivery, charges, now)
         case Cancelled(reason, usage, origin):
             failure = Failure(type_name("TaskCancelled"), reason, origin=origin)
             ttl = delivery.message.policy.result_ttl
@@ -160,6 +166,13 @@ def _decide(delivery: Delivery, outcome: Outcome, now: float, random: Callable[[
             return _bury(delivery, reason, now)
         case Replaced(messages, flow):
             return _replace(delivery, messages, flow, now)
+
+
+def _price(delivery: Delivery, charges: tuple[Charge, ...], now: float) -> Settlement:
+    message = delivery.message
+    flow = message.flow and msgspec.structs.replace(message.flow, waits=0)
+    priced = msgspec.structs.replace(message, charges=charges, due=None, flow=flow)
+    return Settlement(delivery, Again(delivery.deliveries - 1, message=priced), now)
 
 
 def _replace(delivery: Delivery, messages: Sequence[Message], flow: Flow, now: float) -> Settlement:

@@ -24,6 +24,7 @@ PolypoolError
 │   └── ResultUnknown             never sent, or its time to live is over
 ├── SoftTimeout                   raised inside a task at `soft_timeout`
 ├── RetryRequested                raised inside a task by `raise current.retry()`
+├── RateLimited                   raised inside a task that a provider refused for now
 ├── NoCurrentTask                 `current` used where no task runs
 ├── WaitInsideTask                a blocking wait for a result inside a running task
 ├── InputMissing                  a step's argument, another step's result, cannot be had
@@ -146,6 +147,21 @@ class RetryRequested(PolypoolError):
     def __init__(self, countdown: float | None = None) -> None:
         super().__init__("the task asked to run again; `raise current.retry(...)` only makes sense inside a task")
         self.countdown = countdown
+
+
+class RateLimited(PolypoolError):
+    """Raise it in a task when a provider says "not now": nobody uses the task's rate limits for `retry_after` seconds,
+    and the task runs again after that, which costs it no retry.
+
+    `key` names one of its limits, where it is not about all of them. `limit`: the provider's own amount in that limit's
+    window, if it told one; a lower one than declared counts for ten minutes.
+    """
+
+    def __init__(self, retry_after: float = 1.0, *, key: str | None = None, limit: float | None = None) -> None:
+        super().__init__(f"a provider's limit is reached; to be tried again after {retry_after:g} s")
+        self.retry_after = retry_after
+        self.key = key
+        self.limit = limit
 
 
 class NoCurrentTask(PolypoolError, RuntimeError):

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from polypool.core.ledger import Charge
 from polypool.core.message import DEFAULT_QUEUE, Policy
 
 
@@ -16,6 +17,8 @@ class TaskSpec(msgspec.Struct, frozen=True, array_like=True):
     is_async: bool = False
     expires: float | None = None
     """Seconds from sending."""
+    charges: tuple[Charge, ...] | None = ()
+    """What every run is charged by the task's limits; None: that depends on the arguments."""
 
 
 class Manifest(msgspec.Struct, frozen=True, array_like=True):

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from polypool.core.join import Flow
+from polypool.core.ledger import Charge
 
 DEFAULT_QUEUE = "default"
 DEFAULT_RESULT_TTL = 86_400.0
@@ -70,6 +71,9 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     each: Literal["item", "tuple"] | None = None
     """A chunk: the one argument is a list, and the task runs for each item (or with each tuple's values) in it, one
     after the other; the result is the list of theirs."""
+    charges: tuple[Charge, ...] | None = ()
+    """What a run is charged by the limits of its task, before it may begin. None: that depends on arguments which its
+    sender did not know; a child finds out."""
 
     @property
     def is_waiting(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from polypool.core.join import Flow, Signal
+from polypool.core.ledger import Adapt, Charge, Pause
 from polypool.core.lifecycle import State
 from polypool.core.message import Delivery, Message
 
@@ -89,6 +90,21 @@ class Deferred(msgspec.Struct, frozen=True, array_like=True, tag="deferred", gc=
     until: float | None = None
 
 
+class Priced(msgspec.Struct, frozen=True, array_like=True, tag="priced", gc=False):
+    """Not run yet: what its limits charge it was not known until its arguments were read."""
+
+    charges: tuple[Charge, ...]
+
+
+class Limited(msgspec.Struct, frozen=True, array_like=True, tag="limited", gc=False):
+    """A provider refused it for now: goes back uncounted, and nobody uses these keys for so long."""
+
+    retry_after: float
+    pauses: tuple[Pause, ...] = ()
+    adapts: tuple[Adapt, ...] = ()
+    usage: Usage | None = None
+
+
 class Cancelled(msgspec.Struct, frozen=True, array_like=True, tag="cancelled", gc=False):
     """Cancelled before or during the run."""
 
@@ -125,7 +141,7 @@ class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="replaced", gc=
     usage: Usage | None = None
 
 
-Outcome = Done | Failed | Retry | Deferred | Cancelled | Lost | TimedOut | Dead | Replaced
+Outcome = Done | Failed | Retry | Deferred | Cancelled | Lost | TimedOut | Dead | Replaced | Priced | Limited
 
 
 class Ended(msgspec.Struct, frozen=True):

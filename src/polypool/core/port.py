@@ -17,7 +17,7 @@ import msgspec
 
 from polypool.core.ask import Ask
 from polypool.core.event import Event, Page, Record
-from polypool.core.ledger import Ledger
+from polypool.core.ledger import Charge, Ledger
 from polypool.core.manifest import Manifest
 from polypool.core.measure import Tally
 from polypool.core.message import LARGEST_BYTES, Delivery, Lane, Message
@@ -238,6 +238,12 @@ class Runnable(Protocol):
     @property
     def bind(self) -> bool:
         """Whether the function gets the task itself as its first argument."""
+
+    def charges(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Charge, ...]:
+        """What its limits charge a run with these arguments. ArgumentError."""
+
+    def charges_of_each(self, items: Sequence[Any], spreads: bool) -> tuple[Charge, ...]:
+        """The same of a chunk."""
 
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any] | AbstractContextManager[Any]]

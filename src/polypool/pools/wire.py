@@ -86,6 +86,10 @@ class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted"):
     event: Event
 
 
+UNANSWERED = 0
+"""The number of an `Asked` whose answer nobody waits for."""
+
+
 class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked"):
     """Child to supervisor: something a task wants from the engine."""
 

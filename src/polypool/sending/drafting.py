@@ -1,10 +1,11 @@
 """Drafts: a task's messages before they are sent, for one call, for each of many, for chunks of many."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from polypool.arguments.parameters import Parameters
 from polypool.core.error import ConfigurationError, SendError
+from polypool.core.ledger import Charge
 from polypool.core.manifest import TaskSpec
 from polypool.core.message import Message
 from polypool.core.running import running
@@ -26,6 +27,7 @@ class Addressed(Protocol):
     def outlet(self) -> Outlet: ...
     @property
     def arguments(self) -> Parameters: ...
+    def charges(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Charge, ...]: ...
 
 
 class Drafts:
@@ -39,7 +41,9 @@ class Drafts:
 
     def message(self, args: Arguments, kwargs: Mapping[str, Any], terms: Terms, id: str | None = None) -> Message:
         """What is sent for one call; `id` None makes one."""
-        return self._addressed(self._task.arguments.encode(args, kwargs), terms, id)
+        body = self._task.arguments.encode(args, kwargs)
+        charges = self._task.spec.charges
+        return self._addressed(body, terms, id, self._task.charges(args, kwargs) if charges is None else charges)
 
     def message_of(self, args: Arguments, kwargs: Mapping[str, Any]) -> Message:
         """What is sent for one call without options."""
@@ -91,12 +95,18 @@ class Drafts:
         each: Literal["item", "tuple"] = "tuple" if spreads else "item"
 
         def message_of(index: int, args: bytes) -> Message:
-            return self._addressed(args, terms, f"{base}-{index}", each)
+            # What a chunk is charged depends on its items.
+            return self._addressed(args, terms, f"{base}-{index}", () if self._task.spec.charges == () else None, each)
 
         return base, Chunks(self._task.name, self._task.arguments, items, n, spreads, message_of)
 
     def _addressed(
-        self, args: bytes, terms: Terms, id: str | None, each: Literal["item", "tuple"] | None = None
+        self,
+        args: bytes,
+        terms: Terms,
+        id: str | None,
+        charges: tuple[Charge, ...] | None,
+        each: Literal["item", "tuple"] | None = None,
     ) -> Message:
         outlet, sender = self._task.outlet, running.get()
         now = outlet.now()
@@ -120,6 +130,7 @@ class Drafts:
             parent=parent,
             root=root,
             each=each,
+            charges=charges,
         )
 
     def _group_terms(self, options: Mapping[str, Any]) -> tuple[str, Terms]:

@@ -2,7 +2,20 @@
 
 from polypool.core.measure import Tally
 from polypool.core.message import Delivery
-from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Lost, Outcome, Replaced, Retry, TimedOut, Usage
+from polypool.core.outcome import (
+    Cancelled,
+    Deferred,
+    Done,
+    Failed,
+    Limited,
+    Lost,
+    Outcome,
+    Priced,
+    Replaced,
+    Retry,
+    TimedOut,
+    Usage,
+)
 
 Key = tuple[str, str]
 
@@ -22,7 +35,11 @@ class Book:
         """Enter how one run ended and what it took. What there was no run of is no run: steps that only gather, and
         those that are ended because of another."""
         flow = delivery.message.flow
-        if isinstance(outcome, Deferred) or delivery.cause is not None or (flow is not None and flow.gathers):
+        if (
+            isinstance(outcome, Deferred | Priced | Limited)
+            or delivery.cause is not None
+            or (flow is not None and flow.gathers)
+        ):
             return
         tally = self._tally(delivery.message.task, pool)
         usage: Usage | None = None

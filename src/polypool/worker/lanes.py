@@ -52,7 +52,7 @@ class Lanes:
         for pool in fresh:
             await pool.ready(None)
         for pool in fresh:
-            begin(self._fill(pool.kind, pool.free, partial(self._execution.start, pool=pool)))
+            begin(self._fill(pool.kind, partial(self._free, pool), partial(self._execution.start, pool=pool)))
         if self._placement.kinds() and AUTO not in self._takers:
             begin(self._fill(AUTO, self._placement.free, self._placement.start))
 
@@ -63,6 +63,7 @@ class Lanes:
 
     def notice_room(self, kind: str) -> None:
         """A call ended in this pool, or a child of it became ready."""
+        self._execution.admission.notice_room()
         for name in (kind, AUTO):
             taker = self._takers.get(name)
             if taker is not None:
@@ -71,6 +72,7 @@ class Lanes:
     async def close(self, grace: float) -> None:
         """Take no more; let running calls end for `grace` seconds and give the rest back."""
         await asyncio.gather(*(taker.stop() for taker in self._takers.values()))
+        self._execution.give_back_waiting()
         await self.stop_pools(grace)
 
     async def stop_pools(self, grace: float) -> None:
@@ -86,6 +88,10 @@ class Lanes:
             for kind, pool in list(self._pools.items()):
                 self._memory[kind] = await pool.memory()
             await asyncio.sleep(MEMORY_EVERY)
+
+    def _free(self, pool: ChildPool) -> int:
+        """Slots that nobody has been promised."""
+        return pool.free() - self._execution.admission.asking(pool.kind)
 
     def _needed(self, manifest: Manifest) -> Iterable[PoolSpec]:
         named = {spec.kind: spec for spec in self._settings.pools}

@@ -40,7 +40,7 @@ class Shift:
         self._loops: set[asyncio.Task[None]] = set()
         book = Book()
         self._settler = Settler(engine, log_stale)
-        self._execution = Execution(engine, self._settler, book, self._notice_room)
+        self._execution = Execution(engine, self._settler, book, self._notice_room, worker, settings.heartbeat)
         self._keeper = Keeper(engine.broker, book, self._heartbeat, self._execution)
         self._lanes = Lanes(settings, worker, engine.broker, crew, self._execution, book)
 
@@ -50,6 +50,7 @@ class Shift:
         await self._keeper.beat()
         self._begin(self._keeper.run(self._settings.heartbeat))
         self._begin(self._settler.run())
+        self._begin(self._execution.admission.run())
         await self._lanes.open(manifest, self._begin)
         self._begin(self._lanes.watch_memory())
 
@@ -66,6 +67,7 @@ class Shift:
         try:
             async with asyncio.timeout(LEAVING):
                 await self._settler.drained()
+                await self._execution.admission.drained()
                 await self._keeper.beat(is_leaving=True)
         except TimeoutError:
             backlog = self._settler.backlog

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from polypool.core.codec import decode
 from polypool.core.decide import decide, refuse, signals
 from polypool.core.join import Flow, Next
+from polypool.core.ledger import Slot
 from polypool.core.lifecycle import MOVES, State
 from polypool.core.message import Delivery, Message, Policy
 from polypool.core.outcome import (
@@ -20,9 +21,11 @@ from polypool.core.outcome import (
     Ended,
     Failed,
     Failure,
+    Limited,
     Lost,
     Origin,
     Outcome,
+    Priced,
     Retry,
     TimedOut,
     Usage,
@@ -158,3 +161,18 @@ def test_the_traceback_of_a_failure_is_told_to_few_steps_and_where_it_was_to_all
     cause = decode(told[0].cause, Cause).failure
     assert (cause.message, cause.traceback) == ("boom", "Traceback …" if is_told else "")
     assert cause.origin == Origin("a", "app.work")
+
+
+def test_what_a_provider_refused_goes_back_uncounted_until_it_may_be_tried_again() -> None:
+    assert settled(delivery(deliveries=2), Limited(20.0)) == Again(1, due=NOW + 20.0)
+
+
+def test_what_was_not_known_to_be_charged_goes_back_with_it_and_waits_for_nobody_again() -> None:
+    flow = Flow(waits=1, then=(Next("b", 0),))
+    held = delivery(deliveries=2, due=900.0, flow=flow, charges=None)
+    priced = settled(held, Priced((Slot("tenant:acme", 3),)))
+    assert isinstance(priced, Again) and (priced.deliveries, priced.due) == (1, None)
+    message = priced.message
+    assert message is not None and message.charges == (Slot("tenant:acme", 3),)
+    assert not message.is_waiting and message.flow is not None and message.flow.then == flow.then
+    assert (message.attempt, message.retries) == (1, 0)

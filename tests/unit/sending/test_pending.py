@@ -239,7 +239,7 @@ def test_an_engine_that_stays_away_ends_it(
 
 def test_ctrl_c_says_how_far_it_came(engine: CountingEngine, app: Polypool) -> None:
     def interrupt() -> None:
-        wait_until(lambda: engine.unended == 10)
+        wait_until(lambda: engine.waits > 0)
         os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -254,7 +254,7 @@ def test_ctrl_c_says_how_far_it_came(engine: CountingEngine, app: Polypool) -> N
 
 async def test_one_that_is_given_up_says_so_too(engine: CountingEngine, app: Polypool) -> None:
     sending = asyncio.create_task(app.tasks["double"].amap(range(100), max_pending=10))
-    while engine.unended < 10:
+    while not engine.waits:
         await asyncio.sleep(0.001)
     sending.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:

@@ -4,6 +4,7 @@ import time
 from itertools import count
 from typing import Any
 
+from polypool.core.ask import Spend
 from polypool.core.codec import encode
 from polypool.core.error import MessageTooLarge, NotEncodable
 from polypool.core.event import Event, Kind
@@ -12,7 +13,7 @@ from polypool.core.port import Runnable
 from polypool.core.running import Sendable
 from polypool.pools.child.outbox import Outbox
 from polypool.pools.child.waiting import Slots
-from polypool.pools.wire import Aside, Emitted
+from polypool.pools.wire import UNANSWERED, Aside, Asked, Emitted
 
 
 class Call:
@@ -63,7 +64,9 @@ class Call:
         self.was_interrupted = False
         self.keeps: Any = None
         """What must live as long as the call does."""
-        self.is_plain = message.each is None and (message.flow is None or not message.flow.inputs)
+        self.is_plain = (
+            message.each is None and (message.flow is None or not message.flow.inputs) and message.charges is not None
+        )
         """Whether its function is simply called with the message's own arguments."""
         self.slots: Slots | None = None
         """Where it may step aside while it waits for other tasks; None where it cannot."""
@@ -93,6 +96,9 @@ class Call:
             self._numbers = count(1)
             if self.attempt > 1:
                 self._put("started", encode(self.attempt))
+
+    def spend(self, key: str, used: float) -> None:
+        self._outbox.put(Asked(UNANSWERED, Spend(self.message.id, self.run, key, used)))
 
     def interrupt(self, error: BaseException, is_cancel: bool) -> None:
         """Note what is to be raised in it."""

@@ -12,6 +12,7 @@ from polypool.core.error import EngineError
 from polypool.core.event import Record
 from polypool.core.gather import WINDOW, Unread, read_value, reference_in
 from polypool.core.join import Input, Listed, Many, One, Ref
+from polypool.core.ledger import Charge
 from polypool.core.lifecycle import State
 from polypool.core.outcome import FailedStep
 from polypool.core.port import Arguments, Line
@@ -25,6 +26,14 @@ Records = dict[str, Record | None]
 
 
 NOTHING: Taken = ([], {})
+
+
+class Unpriced(Exception):
+    """What its limits charge the run is known only now: it goes back with that, to pass them first."""
+
+    def __init__(self, charges: tuple[Charge, ...]) -> None:
+        super().__init__("to be charged first")
+        self.charges = charges
 
 
 class Unreached(Exception):
@@ -53,11 +62,18 @@ async def atake(inputs: tuple[Input, ...], arguments: Arguments, line: Line) -> 
 
 
 def decoded(call: Call, taken: Taken) -> Decoded:
-    """What the function is called with; of a chunk the list of its items. ArgumentError."""
+    """What the function is called with; of a chunk the list of its items. ArgumentError, Unpriced."""
     message, (before, named) = call.message, taken
+    runnable = call.runnable
     if message.each is not None:
-        return [call.runnable.arguments.decode_items(message.args, before, message.each)], {}
-    return call.runnable.arguments.decode_with(message.args, before, named)
+        items = runnable.arguments.decode_items(message.args, before, message.each)
+        if message.charges is None:
+            raise Unpriced(runnable.charges_of_each(items, message.each == "tuple"))
+        return [items], {}
+    args, kwargs = runnable.arguments.decode_with(message.args, before, named)
+    if message.charges is None:
+        raise Unpriced(runnable.charges(args, kwargs))
+    return args, kwargs
 
 
 def _taking(inputs: tuple[Input, ...], arguments: Arguments, line: Line) -> Generator[Ask, Any, Taken]:

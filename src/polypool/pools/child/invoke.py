@@ -12,14 +12,15 @@ import msgspec
 from polypool.core.codec import encode
 from polypool.core.error import ConfigurationError, MessageTooLarge, NotEncodable, RetryRequested, SoftTimeout
 from polypool.core.message import LARGEST_BYTES
-from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Failure, Outcome, Replaced, Retry, Usage
+from polypool.core.outcome import Cancelled, Deferred, Done, Failed, Failure, Outcome, Priced, Replaced, Retry, Usage
 from polypool.core.port import Application, Line
 from polypool.core.running import Sendable, running
 from polypool.pools.child.call import Call
 from polypool.pools.child.each import Drain, culprit, run_each, run_each_async
 from polypool.pools.child.failure import failure
-from polypool.pools.child.inputs import NOTHING, Decoded, Unreached, atake, decoded, inputs_of, take
+from polypool.pools.child.inputs import NOTHING, Decoded, Unpriced, Unreached, atake, decoded, inputs_of, take
 from polypool.pools.child.meter import Clock, Sampling, Steps
+from polypool.pools.child.refused import refused
 from polypool.pools.child.streaming import Channel, adrain, drain
 
 REACHED_AGAIN = 1.0
@@ -248,11 +249,15 @@ def judge(call: Call, error: BaseException, usage: Usage | None = None) -> Outco
     """How a run ended that raised."""
     if isinstance(error, Unreached):
         return Deferred(time.time() + REACHED_AGAIN)
+    if isinstance(error, Unpriced):
+        return Priced(error.charges)
     if call.is_cancelled and isinstance(error, asyncio.CancelledError):
         return Cancelled(usage=usage)
     if isinstance(error, SoftTimeout) and not error.args:
         # A thread can only be sent the class.
         error.args = (f"still running after its soft timeout of {call.message.policy.soft_timeout:g} s",)
+    if (limited := refused(call.message, error, usage)) is not None:
+        return limited
     if isinstance(error, RetryRequested):
         cause = error.__cause__ or error.__context__
         why: Failure | None = failure(cause) if cause is not None else None
