@@ -6,9 +6,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.polypool-installed
 
-# Whole tests start and kill real processes and mostly wait for them: two files at a time, each from its top.
+# Whole tests start and kill real processes and mostly wait for them: four files at a time, each from its top.
 PARALLEL ?= -n 2
-WHOLE    ?= -n 2 --dist loadfile
+WHOLE    ?= -n 4 --dist loadfile
 PYTEST   ?=
 
 FAST_ROOMS  := $(wildcard tests/unit tests/conformance tests/rules)
