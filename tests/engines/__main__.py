@@ -6,7 +6,7 @@ Exit status 1, and the lines that say what to install, where one is missing and 
 import os
 import sys
 
-from tests.engines import pgbouncer, postgres, rabbitmq, redis
+from tests.engines import chromium, pgbouncer, postgres, rabbitmq, redis
 
 
 def main() -> int:
@@ -24,11 +24,12 @@ def main() -> int:
         except RuntimeError as error:
             print(error, file=sys.stderr)
             missing = 1
-    try:
-        print(f"PgBouncer: {pgbouncer.program()}")
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        missing = 1
+    for name, find in (("PgBouncer", pgbouncer.program), ("Chromium", chromium.program)):
+        try:
+            print(f"{name}: {find()}")
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            missing = 1
     return missing
 
 
