@@ -41,6 +41,7 @@ class PlainTask:
     is_async: bool
     autoretry_for: tuple[type[BaseException], ...] = ()
     bind: bool = False
+    streams: bool = False
     arguments: PlainArguments = field(default_factory=PlainArguments)
 
 
