@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -41,7 +41,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Plan:
-    """An answer that is known already, and the moment (event loop's clock) by which to have said it."""
+    """An answer that is known already, what it costs, and the moment (event loop's clock) by which to have said it."""
 
     request: wire.ChatRequest
     answer: str
@@ -49,6 +49,7 @@ class Plan:
     ends_at: float
     answer_id: str
     created: int
+    tokens: int
 
 
 def create_app(account: Account) -> Starlette:
@@ -56,6 +57,7 @@ def create_app(account: Account) -> Starlette:
         Route("/v1/chat/completions", chat_completions, methods=["POST"]),
         Route("/v1/models", models),
         Route("/stats", stats),
+        Route("/limits", change_limits, methods=["PUT"]),
     ]
     app = Starlette(routes=routes)
     app.state.account = account
@@ -69,6 +71,23 @@ async def models(request: Request) -> Response:
 
 async def stats(request: Request) -> Response:
     return JSONResponse(request.app.state.account.counters.as_json())
+
+
+class NewLimits(msgspec.Struct):
+    """What `PUT /limits` takes: both limits a minute."""
+
+    requests: Annotated[int, msgspec.Meta(ge=1)]
+    tokens: Annotated[int, msgspec.Meta(ge=1)]
+
+
+async def change_limits(request: Request) -> Response:
+    """Not OpenAI's: for trying out what happens when a provider's limits change under load."""
+    try:
+        new = msgspec.json.decode(await request.body(), type=NewLimits)
+    except msgspec.MsgspecError as error:
+        return refusal(400, f"Invalid limits: {error}", "invalid_request_error")
+    request.app.state.account.limits.change(new.requests, new.tokens, time.monotonic())
+    return Response(status_code=204)
 
 
 async def chat_completions(http: Request) -> Response:
@@ -95,6 +114,7 @@ async def chat_completions(http: Request) -> Response:
         return StreamingResponse(stream(account, plan), media_type="text/event-stream", headers=headers)
     with account.counters.one_more():
         await until(plan.ends_at)
+    settle(account, plan)
     return JSONResponse(wire.completion(request, plan.answer_id, plan.created, plan.answer), headers=headers)
 
 
@@ -106,9 +126,10 @@ async def plan_answer(account: Account, request: wire.ChatRequest, images: list[
         answer = say_what_is_seen(await asyncio.to_thread(look, images[0]))
     else:
         answer = say_from_facts(request.text())
-    account.counters.tokens += wire.usage(request, answer)["total_tokens"]
+    tokens = wire.usage(request, answer)["total_tokens"]
+    account.counters.tokens += tokens
     answer_id = f"chatcmpl-{account.chance.getrandbits(96):024x}"
-    return Plan(request, answer, now, now + latency, answer_id, int(time.time()))
+    return Plan(request, answer, now, now + latency, answer_id, int(time.time()), tokens)
 
 
 async def stream(account: Account, plan: Plan) -> AsyncIterator[bytes]:
@@ -120,10 +141,15 @@ async def stream(account: Account, plan: Plan) -> AsyncIterator[bytes]:
         for index, piece in enumerate(pieces):
             await until(first_at + (plan.ends_at - first_at) * index / max(1, len(pieces) - 1))
             yield event(wire.chunk(request, plan.answer_id, plan.created, {"content": piece}))
+        settle(account, plan)
         yield event(wire.chunk(request, plan.answer_id, plan.created, {}, finish="stop"))
         if request.stream_options and request.stream_options.include_usage:
             yield event(wire.usage_chunk(request, plan.answer_id, plan.created, plan.answer))
         yield b"data: [DONE]\n\n"
+
+
+def settle(account: Account, plan: Plan) -> None:
+    account.limits.settle(plan.request.tokens_at_most(), plan.tokens, time.monotonic())
 
 
 async def until(moment: float) -> None:

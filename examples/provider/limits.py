@@ -1,7 +1,8 @@
 """The provider's limits: so many requests and so many tokens a minute, or a 429.
 
-Each is a token bucket that holds one minute's worth and refills evenly. With `scale`, time runs
-that many times as fast: a minute lasts 60 / scale seconds, while the amounts stay as they are.
+Each is a token bucket that holds one minute's worth and refills evenly. Tokens are set aside for the longest answer
+when a request comes in; those that it did not use come back when the answer is complete. With `scale`, time runs that
+many times as fast: a minute lasts 60 / scale seconds, while the amounts stay as they are.
 """
 
 from dataclasses import dataclass
@@ -52,6 +53,17 @@ class Bucket:
         self._refill(now)
         self._held -= amount
 
+    def give_back(self, amount: int, now: float) -> None:
+        self.take(-amount, now)
+        self._held = min(float(self.limit), self._held)
+
+    def change(self, per_minute: int, now: float) -> None:
+        """Another limit from now on; what is left above it is lost."""
+        self._refill(now)
+        self.refill_per_s *= per_minute / self.limit
+        self.limit = per_minute
+        self._held = min(self._held, float(per_minute))
+
     def level(self, now: float) -> Level:
         self._refill(now)
         full_in_s = (self.limit - self._held) / self.refill_per_s
@@ -84,3 +96,12 @@ class Limits:
             stopped_by,
             max(for_requests, for_tokens),
         )
+
+    def settle(self, set_aside: int, used: int, now: float) -> None:
+        """The answer to a request that was admitted is complete."""
+        self._tokens.give_back(set_aside - used, now)
+
+    def change(self, requests_per_minute: int, tokens_per_minute: int, now: float) -> None:
+        """The provider thinks of other limits while it runs, as providers do."""
+        self._requests.change(requests_per_minute, now)
+        self._tokens.change(tokens_per_minute, now)

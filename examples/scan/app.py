@@ -14,11 +14,11 @@ import msgspec
 import openai
 
 from examples.scan.characters import build_cache, meet
-from examples.scan.model import Seen, name_it, say_how
+from examples.scan.model import TOKENS_KEY, Seen, name_it, say_how, tokens_to_name, tokens_to_say
 from examples.scan.pictures import shrink_picture
 from examples.scan.rules import Rule, find_rules
-from examples.scan.settings import BROKER, FOLDER
-from polypool import Polypool, chain, current
+from examples.scan.settings import BROKER, FOLDER, REQUESTS, TOKENS
+from polypool import Polypool, Rate, chain, current
 
 
 class Advice(msgspec.Struct):
@@ -59,10 +59,22 @@ async def lifespan(_: Polypool) -> AsyncIterator[openai.AsyncOpenAI]:
 
 app = Polypool("scan", broker=BROKER, lifespan=lifespan)
 
-# What passes by itself: too many requests (429), a broken connection, a server in trouble.
-PASSING = (openai.RateLimitError, openai.APIConnectionError, openai.InternalServerError)
+# What passes by itself: a broken connection, a server in trouble. A 429 costs no retry: it pauses the limits for all.
+PASSING = (openai.APIConnectionError, openai.InternalServerError)
 # A model that was asked for JSON says something else now and then.
 UNCLEAR = (*PASSING, msgspec.DecodeError)
+
+
+# Shared by both tasks that ask the provider, on all workers. A task that waits for its turn holds no slot.
+ONE_REQUEST = Rate("openai", REQUESTS)
+
+
+def tokens_of_vision(picture: str) -> float:
+    return tokens_to_name()
+
+
+def tokens_of_answer(advice: Advice) -> float:
+    return tokens_to_say(advice.seen, advice.rules)
 
 
 def scan(photo: str) -> chain[Scan]:
@@ -78,8 +90,15 @@ def shrink(photo: str) -> str:
     return str(picture)
 
 
-# async def: the event loop. A 429 puts the task aside and frees its slot until the backoff is over.
-@app.task(autoretry_for=UNCLEAR, max_retries=10, retry_backoff=0.5, retry_backoff_max=10, timeout=120)
+# async def: the event loop. What it costs is reserved before it begins, and corrected by what it did cost (model.py).
+@app.task(
+    limits=[ONE_REQUEST, Rate(TOKENS_KEY, TOKENS, cost=tokens_of_vision)],
+    autoretry_for=UNCLEAR,
+    max_retries=10,
+    retry_backoff=0.5,
+    retry_backoff_max=10,
+    timeout=120,
+)
 async def vision(picture: str) -> Seen:
     return await name_it(current.state, await asyncio.to_thread(Path(picture).read_bytes))
 
@@ -90,7 +109,14 @@ def rule(seen: Seen) -> Advice:
     return Advice(seen, find_rules(f"{seen.item} {seen.material}"))
 
 
-@app.task(autoretry_for=PASSING, max_retries=10, retry_backoff=0.5, retry_backoff_max=10, timeout=120)
+@app.task(
+    limits=[ONE_REQUEST, Rate(TOKENS_KEY, TOKENS, cost=tokens_of_answer)],
+    autoretry_for=PASSING,
+    max_retries=10,
+    retry_backoff=0.5,
+    retry_backoff_max=10,
+    timeout=120,
+)
 async def answer(advice: Advice) -> Answer:
     words = []
     async for word in say_how(current.state, advice.seen, advice.rules):

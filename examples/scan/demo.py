@@ -105,7 +105,7 @@ async def stage_set(options: argparse.Namespace, folder: Path, console: Console)
         console.print("Starting a stand-in LLM provider, the web API and one worker …")
         taking_photos = asyncio.create_task(asyncio.to_thread(take_photos))
         provider = await address_of(await start_provider(crew, options))
-        crew.environment |= {"OPENAI_BASE_URL": provider, "OPENAI_API_KEY": "none-needed"}
+        crew.environment |= account_at(provider, options)
         worker = await start_worker(crew)
         api = await address_of(await crew.start("API", *PYTHON, "examples.scan.api", "--port", "0"))
         http = [
@@ -118,6 +118,13 @@ async def stage_set(options: argparse.Namespace, folder: Path, console: Console)
         if not first.ended[0].is_good:
             raise worker.ended(f"did not bring the first photo through ({first.ended[0].error})")
         yield Stage(crew, Crowd(http[0], takes), Gauges(worker.pid, http[1]))
+
+
+def account_at(provider: str, options: argparse.Namespace) -> dict[str, str]:
+    """What the worker has to know of it: the address, and the limits that it keeps to."""
+    limits = {"SCAN_RPM": options.rpm, "SCAN_TPM": options.tpm, "SCAN_MINUTE_S": 60 / options.scale}
+    told = {name: str(value) for name, value in limits.items()}
+    return {"OPENAI_BASE_URL": provider, "OPENAI_API_KEY": "none-needed", **told}
 
 
 async def start_provider(crew: Crew, options: argparse.Namespace) -> Started:

@@ -41,6 +41,15 @@ def test_a_refused_request_counts_against_neither_limit() -> None:
     assert (refused.requests.remaining, refused.tokens.remaining) == (9, 0)
 
 
+def test_what_an_answer_did_not_use_comes_back_and_never_more_than_the_limit() -> None:
+    limits = Limits(requests_per_minute=500, tokens_per_minute=1000, scale=1, now=0)
+    assert let_through(limits, 400, now=0, tries=5) == 2
+    limits.settle(set_aside=400, used=100, now=0)
+    assert limits.admit(500, now=0).granted
+    limits.settle(set_aside=500, used=0, now=60)
+    assert let_through(limits, 100, now=60, tries=20) == 10
+
+
 @pytest.mark.parametrize("scale", [1, 7, 40])
 def test_whoever_waits_as_long_as_told_is_let_in(scale: float) -> None:
     limits = Limits(requests_per_minute=7, tokens_per_minute=997, scale=scale, now=0)

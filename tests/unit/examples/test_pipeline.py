@@ -14,6 +14,8 @@ from examples.provider.app import Account, create_app
 from examples.provider.limits import Limits
 from examples.scan import api
 from examples.scan.app import Scan, app, character_cache, scan, shrink
+from examples.scan.model import Seen, tokens_to_name, tokens_to_say
+from examples.scan.rules import find_rules
 from examples.scan.stages import STAGES
 from polypool.testing import captured, run_in_place
 from tests.unit.examples.serving import served
@@ -22,9 +24,13 @@ COFFEE = CATALOGUE[0]
 
 
 @pytest.fixture
-async def provider(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    limits = Limits(10_000, 10**9, 2000, time.monotonic())
-    async with served(create_app(Account(limits, scale=2000))) as url:
+def account() -> Account:
+    return Account(Limits(10_000, 10**9, 2000, time.monotonic()), scale=2000)
+
+
+@pytest.fixture
+async def provider(account: Account, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    async with served(create_app(account)) as url:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", "none-needed")
         yield url
@@ -55,6 +61,26 @@ async def test_a_photo_is_named_answered_from_the_rules_and_rewarded(provider: s
     assert told.rules[0].startswith("ceramics-")
     assert "crockery" in told.answer.lower()
     assert {sent.task.rpartition(".")[2]: sent.pool for sent in place.sent} == STAGES
+
+
+async def test_what_a_request_reserves_is_what_the_provider_sets_aside_for_it(
+    provider: str, account: Account, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_aside: list[int] = []
+    settle = account.limits.settle
+
+    def noted(asked: int, used: int, now: float) -> None:
+        set_aside.append(asked)
+        assert 0 < used < asked
+        settle(asked, used, now)
+
+    monkeypatch.setattr(account.limits, "settle", noted)
+    photo = folder / "photo.jpg"
+    photo.write_bytes(as_taken(COFFEE, seed=1))
+    async with run_in_place(app):
+        told = await (await scan(str(photo)).adelay())
+    seen = Seen(told.item, told.material, confidence=1)
+    assert set_aside == [tokens_to_name(), tokens_to_say(seen, find_rules(f"{told.item} {told.material}"))]
 
 
 async def test_a_user_sees_each_stage_then_the_words_then_the_end(provider: str, client: httpx.AsyncClient) -> None:
