@@ -1,4 +1,4 @@
-"""`python -m bench NAME`: measure one figure, or all, and print it as a table. `python -m bench chaos` has its own."""
+"""`python -m bench NAME`: measure one figure, or all, and print it as a table. `chaos` and `scan` have their own."""
 
 import argparse
 import importlib
@@ -37,6 +37,10 @@ def main() -> int:
         from bench.chaos.command import main as chaos
 
         return chaos(sys.argv[2:])
+    if sys.argv[1:2] == ["scan"]:
+        from bench.scan.command import main as scan
+
+        return scan(sys.argv[2:])
     given = arguments()
     names = FIGURES if given.name == "all" else (given.name,)
     extent = Extent(given.repeats or (1 if given.quick else REPEATS), given.quick, given.engine, given.tasks)
