@@ -51,8 +51,8 @@ def web(target: str, host: str, port: int, log_level: str, **given: Any) -> None
     app.broker, app.backend = engine_named(given.pop("broker"), given.pop("backend"), app.broker, app.backend)
     # Here and not above: `--help` needs no web libraries.
     import polypool.web  # noqa: F401 - says what is missing
+    from polypool.rest.settings import settings_of
     from polypool.web.serve import is_loopback, listen, serve
-    from polypool.web.settings import settings_of
 
     is_open, origins = given.pop("is_open"), given.pop("origins")
     settings = settings_of({name: value for name, value in given.items() if value is not None})

@@ -2,7 +2,6 @@
 
 from typing import Unpack
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -12,12 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from polypool.app import Polypool
-from polypool.core.error import ConfigurationError
-from polypool.web.docs import docs_page
-from polypool.web.gateway import Gateway
-from polypool.web.openapi import openapi
-from polypool.web.problem import Problem
-from polypool.web.settings import WebOptions, settings_of
+from polypool.rest import page
+from polypool.rest.problem import Problem
+from polypool.rest.settings import WebOptions, settings_of
+from polypool.web.gateway import Gateway, response
 
 
 def routes(app: Polypool, **options: Unpack[WebOptions]) -> list[Route]:
@@ -27,16 +24,16 @@ def routes(app: Polypool, **options: Unpack[WebOptions]) -> list[Route]:
     is), `rate` ("600/m", of each token or address), `body_bytes`, `longest_wait` (the most that ?wait= may be), `ping`
     (silence after which a stream of events shows that it lives), `grace` (for streams to end when the server stops).
     """
-    return _routes(app, Gateway(app, settings_of(options)))
+    return _routes(Gateway(app, settings_of(options)))
 
 
 def asgi(app: Polypool, origins: tuple[str, ...] = (), **options: Unpack[WebOptions]) -> Starlette:
     """The gateway as an ASGI app of its own. `origins`: sites whose pages may call it ("https://example.com"), none
     unless you name them. Options as of `routes`."""
-    return served(app, Gateway(app, settings_of(options)), origins)
+    return served(Gateway(app, settings_of(options)), origins)
 
 
-def served(app: Polypool, gateway: Gateway, origins: tuple[str, ...]) -> Starlette:
+def served(gateway: Gateway, origins: tuple[str, ...]) -> Starlette:
     """The ASGI app around a gateway."""
     cors = Middleware(
         CORSMiddleware,
@@ -46,38 +43,34 @@ def served(app: Polypool, gateway: Gateway, origins: tuple[str, ...]) -> Starlet
         expose_headers=["location", "retry-after"],
     )
     return Starlette(
-        routes=_routes(app, gateway),
+        routes=_routes(gateway),
         middleware=[cors] if origins else [],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
 
 
-def _routes(app: Polypool, gateway: Gateway) -> list[Route]:
-    if not gateway.bodies:
-        raise ConfigurationError(
-            f"no task of {app.name} is public, so there is nothing to serve\n"
-            "Mark those that may be sent by others: @app.task(public=True)"
-        )
-
-    async def description(request: Request, client: str) -> Response:
-        told = msgspec.json.encode(openapi(app, gateway, request.scope.get("root_path", "")))
-        return Response(told, media_type="application/json")
-
+def _routes(gateway: Gateway) -> list[Route]:
     return [
-        Route("/tasks/{task:path}", gateway.guarded(gateway.send), methods=["POST"]),
-        Route("/results/{id}/events", gateway.guarded(gateway.stream), methods=["GET"]),
-        Route("/results/{id}", gateway.guarded(gateway.tell), methods=["GET"]),
-        Route("/results/{id}", gateway.guarded(gateway.cancel), methods=["DELETE"]),
-        Route("/openapi.json", gateway.guarded(description), methods=["GET"]),
+        Route("/tasks/{task:path}", gateway.sending(), methods=["POST"]),
+        Route("/results/{id}/events", gateway.streaming(), methods=["GET"]),
+        Route("/results/{id}", gateway.telling(), methods=["GET"]),
+        Route("/results/{id}", gateway.cancelling(), methods=["DELETE"]),
+        Route("/openapi.json", gateway.describing(), methods=["GET"]),
         Route("/docs", docs_page, methods=["GET"]),
     ]
+
+
+async def docs_page(request: Request) -> Response:
+    """GET /docs."""
+    return response(page.REPLY)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = {404: "There is nothing at this address; /docs tells what there is.", 405: "Not by this method."}
-    return Problem(error.status_code, detail.get(error.status_code, error.detail), headers=error.headers).response()
+    problem = Problem(error.status_code, detail.get(error.status_code, error.detail), headers=error.headers)
+    return response(problem.reply)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return Problem(500, "Something went wrong here; the server's log says what.").response()
+    return response(Problem(500, "Something went wrong here; the server's log says what.").reply)

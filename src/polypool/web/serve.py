@@ -9,9 +9,9 @@ from typing import Any
 
 from polypool.app import Polypool
 from polypool.core.error import ConfigurationError, MissingExtra
+from polypool.rest.settings import WebSettings
 from polypool.web.asgi import served
 from polypool.web.gateway import Gateway
-from polypool.web.settings import WebSettings
 
 try:
     import uvicorn
@@ -67,7 +67,7 @@ def serve(
     """Until TERM or Ctrl-C, then exit with 0. Calls `ready` once requests are answered."""
     gateway = Gateway(app, settings)
     config = uvicorn.Config(
-        served(app, gateway, origins),
+        served(gateway, origins),
         access_log=False,
         log_config=None,
         server_header=False,

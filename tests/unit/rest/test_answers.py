@@ -1,25 +1,16 @@
-"""What each request to a gateway is answered with."""
+"""What each request is answered with."""
 
 import asyncio
-import subprocess
-import sys
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from polypool.core.codec import decode_any, encode
-from polypool.core.error import ConfigurationError, EngineUnreachable
+from polypool.core.error import EngineUnreachable
 from polypool.core.outcome import Done, Failed, Failure
-from polypool.web import asgi, routes
-from polypool.web.asgi import served
-from polypool.web.gateway import Gateway
-from polypool.web.settings import settings_of
-from tests.unit.web.conftest import Shop
+from tests.unit.storefront import Shop
 
 CUP = {"item": {"name": "cup"}}
 
@@ -83,14 +74,6 @@ async def test_a_wait_is_bounded_and_then_says_how_it_stands(shop: Shop) -> None
         id = await sent(web)
         assert (await web.get(f"/results/{id}?wait=1e9")).json()["status"] == "queued"
         assert (await web.post("/tasks/pack?wait=1e9", json=CUP)).status_code == 202
-
-
-async def test_who_waits_when_the_server_stops_is_told_how_it_stands(shop: Shop) -> None:
-    gateway = Gateway(shop.app, settings_of({}))
-    async with shop.client(served(shop.app, gateway, ())) as web:
-        id = await sent(web)
-        gateway.stop()
-        assert (await web.get(f"/results/{id}?wait=30")).json()["status"] == "queued"
 
 
 @pytest.mark.parametrize("wait", ["soon", "-1", "nan", ""])
@@ -204,65 +187,5 @@ async def test_with_the_engine_away_it_says_when_to_come_again(
     assert "Idempotency-Key" in answers[0].text
 
 
-async def test_what_is_not_there_is_a_problem_too(web: httpx.AsyncClient) -> None:
-    assert (await web.get("/nowhere")).json()["status"] == 404
-    wrong = await web.get("/tasks/pack")
-    assert wrong.json()["status"] == 405 and wrong.headers["allow"] == "POST"
-
-
-async def test_it_can_be_mounted_in_an_app(shop: Shop) -> None:
-    mine = Starlette(routes=[Mount("/jobs", routes=routes(shop.app))])
-    async with shop.client(mine) as web:
-        answer = await web.post("/jobs/tasks/pack", json=CUP)
-        assert answer.headers["location"] == f"/jobs/results/{answer.json()['id']}"
-        assert (await web.get(answer.headers["location"])).json()["status"] == "queued"
-        assert (await web.get("/jobs/openapi.json")).json()["servers"] == [{"url": "/jobs"}]
-
-
-async def test_other_sites_may_not_call_it_unless_they_are_named(shop: Shop) -> None:
-    asked = {"origin": "https://mine.example", "access-control-request-method": "POST"}
-    async with shop.client() as web:
-        assert "access-control-allow-origin" not in (await web.options("/tasks/pack", headers=asked)).headers
-    async with shop.client(origins=("https://mine.example",)) as web:
-        allowed = await web.options("/tasks/pack", headers=asked)
-        assert allowed.headers["access-control-allow-origin"] == "https://mine.example"
-        other = await web.options("/tasks/pack", headers={**asked, "origin": "https://other.example"})
-        assert "access-control-allow-origin" not in other.headers
-
-
-def test_an_app_without_public_tasks_is_nothing_to_serve() -> None:
-    from polypool import Polypool
-
-    with pytest.raises(ConfigurationError, match=r"public=True"):
-        routes(Polypool("bare", broker="memory://"))
-
-
 async def test_a_name_of_any_signs_can_be_sent_to(web: httpx.AsyncClient) -> None:
     assert (await web.post("/tasks/a%20task/with%20a%20odd%20name", json={})).status_code == 202
-
-
-async def test_it_can_be_mounted_in_fastapi(shop: Shop) -> None:
-    mine = FastAPI()
-    mine.mount("/jobs", asgi(shop.app))
-    async with shop.client(mine) as web:
-        answer = await web.post("/jobs/tasks/pack", json=CUP)
-        assert (await web.get(answer.headers["location"])).json()["status"] == "queued"
-
-
-def test_without_its_libraries_it_says_what_to_install() -> None:
-    script = "import sys; sys.modules['starlette'] = None; import polypool.web"
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert "MissingExtra" in ended.stderr and "pip install polypool[web]" in ended.stderr
-
-
-async def test_what_goes_wrong_here_is_no_business_of_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def wrong(*_: object) -> None:
-        raise RuntimeError("the password is 123")
-
-    async with shop.client() as web:
-        id = await sent(web)
-        monkeypatch.setattr(shop.engine, "read", wrong)
-        transport = httpx.ASGITransport(asgi(shop.app), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as outside:
-            answer = await outside.get(f"/results/{id}")
-    assert answer.status_code == 500 and "123" not in answer.text

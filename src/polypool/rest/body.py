@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from polypool.arguments.annotation import hints_of, plain_type, signature_of
+from polypool.rest.problem import Problem, Wrong
 from polypool.task import Task
-from polypool.web.problem import Problem, Wrong
 
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

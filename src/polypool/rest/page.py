@@ -6,8 +6,7 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from polypool.rest.exchange import Reply
 
 PAGE = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")
 
@@ -27,7 +26,5 @@ HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
-
-async def docs_page(request: Request) -> Response:
-    """GET /docs."""
-    return HTMLResponse(PAGE, headers=HEADERS)
+REPLY = Reply(200, PAGE.encode(), HEADERS, "text/html; charset=utf-8")
+"""To GET /docs."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.unit.web.conftest import Shop
+from tests.unit.storefront import Shop
 
 
 async def described(web: httpx.AsyncClient) -> Any:

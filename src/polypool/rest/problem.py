@@ -5,7 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
+
+from polypool.rest.exchange import Reply
 
 
 class Wrong(msgspec.Struct, frozen=True):
@@ -28,9 +29,10 @@ class Problem(Exception):
         self.errors = errors
         self.headers = headers or {}
 
-    def response(self) -> Response:
+    @property
+    def reply(self) -> Reply:
         told: dict[str, Any] = {"title": HTTPStatus(self.status).phrase, "status": self.status, "detail": self.detail}
         if self.errors:
             told["errors"] = self.errors
         headers = {"cache-control": "no-store", **self.headers}
-        return Response(msgspec.json.encode(told), self.status, headers, "application/problem+json")
+        return Reply(self.status, msgspec.json.encode(told), headers, "application/problem+json")

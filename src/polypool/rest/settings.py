@@ -13,6 +13,7 @@ from polypool.core.message import LARGEST_BYTES
 
 PERIODS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 SHORTEST_TOKEN = 16
+NEVER_ZERO = ("ping", "longest_stream")
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class WebOptions(TypedDict, total=False):
-    """Options of `routes` and `asgi`."""
+    """Options of `polypool.web` and of the doors."""
 
     tokens: Iterable[str]
     rate: str | None
@@ -64,7 +65,7 @@ def settings_of(given: Mapping[str, Any]) -> WebSettings:
         if name not in WebSettings.__struct_fields__:
             near = get_close_matches(name, WebSettings.__struct_fields__, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(WebSettings.__struct_fields__)}"
-            raise UnknownOption(f"polypool.web: there is no option {name!r}; {hint}")
+            raise UnknownOption(f"there is no option {name!r}; {hint}")
     if "tokens" in chosen:
         chosen["tokens"] = _tokens(chosen["tokens"])
     if chosen.get("rate") is not None:
@@ -73,7 +74,7 @@ def settings_of(given: Mapping[str, Any]) -> WebSettings:
         _check_bytes(chosen["body_bytes"])
     for name in ("longest_wait", "ping", "grace"):
         if name in chosen:
-            chosen[name] = _seconds(name, chosen[name])
+            chosen[name] = seconds_of(name, chosen[name])
     return WebSettings(**chosen)
 
 
@@ -95,8 +96,9 @@ def _check_bytes(value: Any) -> None:
         raise ConfigurationError(f"body_bytes={value!r} must be a whole number from 1 to {LARGEST_BYTES:,}")
 
 
-def _seconds(name: str, value: Any) -> float:
+def seconds_of(name: str, value: Any) -> float:
+    """Checked. ConfigurationError."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0 or (name == "ping" and value == 0):
+    if not is_number or not math.isfinite(value) or value < 0 or (name in NEVER_ZERO and value == 0):
         raise ConfigurationError(f"{name}={value!r} must be a number of seconds")
     return float(value)

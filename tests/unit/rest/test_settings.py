@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from polypool.core.error import ConfigurationError, UnknownOption
-from polypool.web.settings import Rate, WebSettings, settings_of
+from polypool.rest.settings import Rate, WebSettings, settings_of
 
 
 def test_what_is_not_said_keeps_its_default() -> None:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
 
 from polypool.conversation import Conversation
 from polypool.core.event import Record
 from polypool.core.lifecycle import State
 from polypool.core.outcome import Failure
 from polypool.outlet import Outlet
+from polypool.rest.exchange import Reply
 from polypool.results.reading import read_value
 from polypool.values import Values
 
@@ -32,9 +32,9 @@ class Document(msgspec.Struct, frozen=True):
     ended_at: float | msgspec.UnsetType = msgspec.UNSET
     """Unix time."""
 
-    def response(self, status: int, location: str | None = None) -> Response:
+    def reply(self, status: int, location: str | None = None) -> Reply:
         headers = {"cache-control": "no-store"} | ({} if location is None else {"location": location})
-        return Response(encoded(self), status, headers, "application/json")
+        return Reply(status, encoded(self), headers, "application/json")
 
 
 def document_of(record: Record, outlet: Outlet) -> Conversation[Document]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from hmac import compare_digest
 
-from starlette.requests import Request
-
-from polypool.web.pace import Pace
-from polypool.web.problem import Problem
-from polypool.web.settings import WebSettings
+from polypool import native
+from polypool.rest.exchange import Call
+from polypool.rest.pace import Pace
+from polypool.rest.problem import Problem
+from polypool.rest.settings import WebSettings
 
 
 class Guard:
@@ -24,13 +24,13 @@ class Guard:
         self._digests = [_digest(token) for token in settings.tokens]
         self._pace = None if settings.rate is None else Pace(settings.rate)
         self._now = now
+        self._lock = native.lock()
 
-    def admit(self, request: Request) -> str:
+    def admit(self, call: Call) -> str:
         """Who it is: a name for the token, or the address. Problem 401, 429."""
-        token = self._token(request)
-        client = f"address {request.client.host if request.client else ''}" if token is None else token
-        wait = 0.0 if self._pace is None else self._pace.wait_of(client, self._now())
-        if wait:
+        token = self._token(call)
+        client = f"address {call.address}" if token is None else token
+        if wait := self._wait_of(client):
             seconds = math.ceil(wait)
             detail = f"That is more requests than one client may make here. Come again in {seconds} s."
             raise Problem(429, detail, headers={"retry-after": str(seconds)})
@@ -39,8 +39,14 @@ class Guard:
             raise Problem(401, detail, headers={"www-authenticate": "Bearer"})
         return client
 
-    def _token(self, request: Request) -> str | None:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    def _wait_of(self, client: str) -> float:
+        if self._pace is None:
+            return 0.0
+        with self._lock:  # some servers answer in threads
+            return self._pace.wait_of(client, self._now())
+
+    def _token(self, call: Call) -> str | None:
+        scheme, _, given = (call.header("authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
             return None
         shown = _digest(given.strip())

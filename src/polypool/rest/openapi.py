@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of a gateway, made of the tasks' annotations."""
+"""OpenAPI 3.1 of what an app offers, made of the tasks' annotations."""
 
 import inspect
 from collections.abc import Iterable
@@ -8,11 +8,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from polypool.app import Polypool
 from polypool.arguments.annotation import hints_of, plain_type
+from polypool.rest.body import Body, Field
+from polypool.rest.offer import Offer
 from polypool.task import Task
-from polypool.web.body import Body, Field
-from polypool.web.gateway import Gateway
 
 Schema = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
@@ -55,16 +54,15 @@ _KEY: Schema = {
 }
 
 
-def openapi(app: Polypool, gateway: Gateway, root: str = "") -> Schema:
-    """The document; `root` is where the gateway is mounted."""
-    tasks = [app.tasks[name] for name in gateway.bodies]
-    schemas = Schemas(_types(tasks, gateway.bodies))
+def openapi(offer: Offer, root: str = "") -> Schema:
+    """The document; `root` is where the interface is mounted."""
+    schemas = Schemas(_types(offer))
     paths: Schema = {
-        f"/tasks/{quote(task.name)}": {"post": _sending(task, gateway, schemas)} for task in tasks
-    } | _results(gateway)
+        f"/tasks/{quote(task.name)}": {"post": _sending(task, offer, schemas)} for task in offer.tasks.values()
+    } | _results(offer)
     components: Schema = {"schemas": {**schemas.components, **_OURS}}
-    told: Schema = {"openapi": "3.1.0", "info": {"title": app.name, "version": "1"}}
-    if gateway.settings.tokens:
+    told: Schema = {"openapi": "3.1.0", "info": {"title": offer.name, "version": "1"}}
+    if offer.settings.tokens:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         told["security"] = [{"token": []}]
     return told | {"servers": [{"url": root or "/"}], "paths": paths, "components": components}
@@ -86,10 +84,10 @@ class Schemas:
         return {}
 
 
-def _types(tasks: list[Task[..., Any, Any]], bodies: dict[str, Body]) -> list[Any]:
-    found = [field.type for body in bodies.values() for field in body.fields.values()]
-    found += [body.others for body in bodies.values() if body.others is not None]
-    return found + [_returned(task) for task in tasks]
+def _types(offer: Offer) -> list[Any]:
+    found = [field.type for body in offer.bodies.values() for field in body.fields.values()]
+    found += [body.others for body in offer.bodies.values() if body.others is not None]
+    return found + [_returned(task) for task in offer.tasks.values()]
 
 
 def _returned(task: Task[..., Any, Any]) -> Any:
@@ -104,13 +102,13 @@ def _has_schema(type: Any) -> bool:
     return True
 
 
-def _sending(task: Task[..., Any, Any], gateway: Gateway, schemas: Schemas) -> Schema:
-    body = gateway.bodies[task.name]
+def _sending(task: Task[..., Any, Any], offer: Offer, schemas: Schemas) -> Schema:
+    body = offer.bodies[task.name]
     summary, _, description = (inspect.getdoc(task.function) or "").partition("\n")
     told: Schema = {"operationId": task.name, "tags": ["tasks"], "summary": summary or task.name}
     if description.strip():
         told["description"] = description.strip()
-    told["parameters"] = [_wait(gateway), _KEY]
+    told["parameters"] = [_wait(offer), _KEY]
     told["requestBody"] = {"required": True, "content": {"application/json": {"schema": _object(body, schemas)}}}
     ended = _result(schemas.of(_returned(task)))
     told["responses"] = {
@@ -139,13 +137,13 @@ def _property(field: Field, schemas: Schemas) -> Schema:
     return schema
 
 
-def _results(gateway: Gateway) -> Schema:
+def _results(offer: Offer) -> Schema:
     id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     one: Schema = {"$ref": "#/components/schemas/polypool.Result"}
     gone = _refusals("401", "404", "410", "429", "503")
     tell = {
         "summary": "How a task stands, and its result",
-        "parameters": [id, _wait(gateway)],
+        "parameters": [id, _wait(offer)],
         "responses": {"200": _answer("How it stands.", one), **gone},
     }
     cancel = {
@@ -186,8 +184,8 @@ def _result(value: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": ["id", "task", "status"]}
 
 
-def _wait(gateway: Gateway) -> Schema:
-    most = gateway.settings.longest_wait
+def _wait(offer: Offer) -> Schema:
+    most = offer.settings.longest_wait
     about = f"Wait for the result for so many seconds, at most {most:g}."
     return {"name": "wait", "in": "query", "schema": {"type": "number", "minimum": 0}, "description": about}
 

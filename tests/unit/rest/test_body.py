@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from polypool import Polypool, Values
-from polypool.web.body import Body
-from polypool.web.problem import Problem
+from polypool.rest.body import Body
+from polypool.rest.problem import Problem
 
 
 class Colour(enum.Enum):

@@ -1,6 +1,6 @@
 """Pace: how many requests each client may make. Pure: it is told the time."""
 
-from polypool.web.settings import Rate
+from polypool.rest.settings import Rate
 
 MOST_CLIENTS = 10_000
 """Remembered at once. Beyond that those that were longest idle are forgotten, which does them a favour."""

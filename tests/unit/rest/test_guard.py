@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from polypool.web.pace import MOST_CLIENTS, Pace
-from polypool.web.settings import Rate
-from tests.unit.web.conftest import Shop
+from polypool.rest.pace import MOST_CLIENTS, Pace
+from polypool.rest.settings import Rate
+from tests.unit.storefront import Shop
 
 ONE, TWO = "first-token-0123456789", "second-token-0123456789"
 

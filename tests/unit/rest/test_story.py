@@ -8,9 +8,10 @@ from polypool.core.codec import encode
 from polypool.core.error import EngineUnreachable
 from polypool.core.event import Page
 from polypool.core.outcome import Done
+from polypool.doors import flask
 from polypool.web import stream
-from tests.unit.web.conftest import Shop
-from tests.unit.web.test_gateway import sent
+from tests.unit.rest.test_answers import sent
+from tests.unit.storefront import Shop
 
 
 async def told(web: httpx.AsyncClient, id: str, after: str | None = None) -> list[tuple[str, str, object]]:
@@ -20,7 +21,7 @@ async def told(web: httpx.AsyncClient, id: str, after: str | None = None) -> lis
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
     blocks = [dict(line.split(": ", 1) for line in one.splitlines()) for one in answer.text.strip().split("\r\n\r\n")]
     assert "retry" in blocks[0]
-    return [(one.get("id", ""), one["event"], msgspec.json.decode(one["data"])) for one in blocks[1:]]
+    return [(one.get("id", ""), one["event"], msgspec.json.decode(one["data"])) for one in blocks[1:] if "event" in one]
 
 
 async def ended(shop: Shop, web: httpx.AsyncClient) -> str:
@@ -115,7 +116,8 @@ async def test_a_stream_outlives_its_engines_absence(
             raise EngineUnreachable("away")
         return await follow(id, after, wait)
 
-    monkeypatch.setattr(stream, "AGAIN", 0.001)
+    for face in (stream, flask):
+        monkeypatch.setattr(face, "AGAIN", 0.001)
     monkeypatch.setattr(shop.engine, "follow", away_twice)
     assert [event[0] for event in await told(web, id)] == ["1-1", "1-2", "1-3", "end"]
     assert tried >= 3

@@ -1,0 +1,1 @@
+"""Doors: ways into polypool from a framework that an app has already, each in a file that alone imports it."""
