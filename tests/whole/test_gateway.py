@@ -2,80 +2,22 @@
 
 import asyncio
 import contextlib
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
-import msgspec
 import psutil
 import pytest
 
 from tests.engines.proxy import Proxy
 from tests.whole.engines import connections, opened
-from tests.whole.workers import PATIENCE, WorkerProcess, until, worker
+from tests.whole.gateways import GATEWAY, TOKEN, Told, Web, client, post, serving, watch
+from tests.whole.workers import PATIENCE, WorkerProcess, worker
 
-TOKEN = "a-token-for-these-tests"
-HEADERS = {"authorization": f"Bearer {TOKEN}"}
 GATE = "gate"
 WATCHERS = 300
 """At once; more would need more open files than some machines allow."""
-
-Told = tuple[str, str, Any]
-
-
-class Web:
-    """One `polypool web` in a folder where a worker runs too."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], *options: str) -> None:
-        self.folder = folder
-        self.engine = environment["MARKS_BROKER"]
-        self.log = folder / f"web-{len(list(folder.glob('web-*.log')))}.log"
-        command = [sys.executable, "-m", "polypool.cli.main", "web", "desk:app", "--port", "0", *options]
-        everything = {**os.environ, **environment, "POLYPOOL_WEB_TOKENS": TOKEN}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=folder, stdout=log, stderr=log, env=everything, start_new_session=True
-            )
-
-    def wait_ready(self) -> "Web":
-        def is_ready() -> bool:
-            assert self.process.poll() is None, self.log.read_text()
-            return "polypool web: http" in self.log.read_text()
-
-        until(is_ready, "the gateway answers")
-        return self
-
-    @property
-    def port(self) -> int:
-        found = re.search(r"polypool web: http://127\.0\.0\.1:(\d+)/docs", self.log.read_text())
-        assert found is not None
-        return int(found[1])
-
-    def visitors(self) -> int:
-        """Connections that it has accepted."""
-        lines = psutil.Process(self.process.pid).net_connections("tcp")
-        return sum(line.status == psutil.CONN_ESTABLISHED and line.laddr.port == self.port for line in lines)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
-
-
-@contextlib.contextmanager
-def serving(folder: Path, environment: dict[str, str], *options: str) -> Iterator[Web]:
-    started = Web(folder, environment, *options)
-    try:
-        yield started.wait_ready()
-    finally:
-        started.process.kill()
-        started.process.wait(PATIENCE)
 
 
 class Site:
@@ -83,7 +25,7 @@ class Site:
         self.folder, self.environment, self.worker = folder, environment, worker
 
     def web(self, *options: str) -> contextlib.AbstractContextManager[Web]:
-        return serving(self.folder, self.environment, *options)
+        return serving(self.folder, self.environment, GATEWAY, *options)
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -91,30 +33,6 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     shutil.copy(str(Path(__file__).with_name("desk.py")), tmp_path)
     with opened(request.param) as environment, worker(tmp_path, "desk:app", **environment) as started:
         yield Site(tmp_path, environment, started)
-
-
-def client(port: int) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=PATIENCE)
-
-
-async def post(web: httpx.AsyncClient, task: str, **given: object) -> str:
-    answer = await web.post(f"/tasks/desk.{task}", json=given)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-async def watch(web: httpx.AsyncClient, id: str, after: str) -> AsyncIterator[Told]:
-    """(id, event, data) as a browser would see them, until the stream ends."""
-    async with web.stream("GET", f"/results/{id}/events", headers={"last-event-id": after}) as answer:
-        assert answer.status_code == 200, await answer.aread()
-        event: dict[str, str] = {}
-        async for line in answer.aiter_lines():
-            name, _, value = line.partition(": ")
-            if line and name:
-                event[name] = value
-            elif "event" in event:
-                yield event.get("id", ""), event["event"], msgspec.json.decode(event["data"])
-                event = {}
 
 
 async def test_a_network_that_is_cut_again_and_again_loses_nothing(site: Site) -> None:
