@@ -1,14 +1,17 @@
 """The web API: take a photo, give back an id, and tell its story as it unfolds.
 
+    GET  /                   a page to choose a photo and watch
     POST /scans              a photo (the body, or a form's file "photo") → 202 with id and addresses
     GET  /scans/{id}         how it stands, and the result once it is there
-    GET  /scans/{id}/events  the same as server-sent events: progress, word, end
+    GET  /scans/{id}/stages  each stage: to come, waiting, running or over, and for how long
+    GET  /scans/{id}/events  its story as server-sent events: progress, word, again, end
 
 Run it with `python -m examples.scan.api`.
 """
 
 import argparse
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,15 +25,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from examples.scan import page
 from examples.scan.app import Scan, scan
 from examples.scan.app import app as polypool
 from examples.scan.settings import FOLDER
 from examples.scan.stages import STAGES as POOLS
+from examples.scan.stages import stages_of
 from examples.serving import listen, serve
-from polypool import AsyncResult, Emitted, Ended, TaskError
+from polypool import AsyncResult, Emitted, Ended, ResultUnknown, Started, TaskError
 
 PHOTO_BYTES = 20_000_000
 STAGES = tuple(POOLS)
+EVENT_ID = re.compile(r"(\d+)\.(\d+-\d+)?")
+"""The number of a stage and, in it, the id of an event."""
 
 
 async def send_photo(request: Request) -> Response:
@@ -82,10 +89,23 @@ async def ending_of(result: AsyncResult[Scan], status: str) -> dict[str, object]
         return {"error": str(error)}
 
 
+async def tell_stages(request: Request) -> Response:
+    result, status = await known(request)
+    try:
+        stages = await stages_of(polypool, result.id)
+    except ResultUnknown as error:
+        raise HTTPException(404, str(error)) from error
+    return Response(msgspec.json.encode({"status": status, "stages": stages}), media_type="application/json")
+
+
 async def tell_events(request: Request) -> Response:
-    """A browser that lost the connection says what it saw last, and goes on from there."""
+    """A browser that lost the connection says what it saw last (`?after=` in a request of its own), and goes on from
+    there."""
     result, _ = await known(request)
-    return EventSourceResponse(story_of(result, request.headers.get("last-event-id", "")))
+    seen_last = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    if seen_last and not EVENT_ID.fullmatch(seen_last):
+        raise HTTPException(400, f"{seen_last!r} is no event's id; leave it out to begin with the first.")
+    return EventSourceResponse(story_of(result, seen_last))
 
 
 async def story_of(result: AsyncResult[Scan], seen_last: str) -> AsyncIterator[ServerSentEvent]:
@@ -97,6 +117,8 @@ async def story_of(result: AsyncResult[Scan], seen_last: str) -> AsyncIterator[S
         async for event in stage_of(result, done).aevents(after or None):
             if isinstance(event, Emitted):
                 yield told("word", event.data, f"{done - 1}.{event.id}")
+            elif isinstance(event, Started):  # a further attempt: its words take the place of those before
+                yield told("again", {"stage": stage, "attempt": event.attempt}, f"{done - 1}.{event.id}")
             elif isinstance(event, Ended) and event.state == "succeeded":
                 yield told("progress", {"done": done, "total": len(STAGES), "note": stage}, f"{done}.")
         after = ""
@@ -118,7 +140,9 @@ def create_app() -> Starlette:
         routes=[
             Route("/scans", send_photo, methods=["POST"]),
             Route("/scans/{id}", how_it_stands),
+            Route("/scans/{id}/stages", tell_stages),
             Route("/scans/{id}/events", tell_events),
+            *page.routes,
         ]
     )
 

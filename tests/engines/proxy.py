@@ -13,6 +13,9 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._left: int | None = None
         self._is_left_for_answers = False
+        self.is_away = False
+        """Who comes is sent off at once."""
+        self.sent_off = 0
         self.is_mute = False
         """Answers are thrown away: what was asked is done, but nobody hears so."""
         self.swallowed = 0
@@ -47,6 +50,10 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self.is_away:
+            self.sent_off += 1
+            writer.transport.abort()
+            return
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         with contextlib.suppress(OSError, asyncio.CancelledError):
