@@ -22,6 +22,10 @@ AT_ONCE = 256 * 1024
 """Bytes handed to the line before looking whether it still takes some."""
 RECONNECTED_WITHIN = 2.0
 """Seconds to wait for another connection with what the one before left in doubt."""
+REFUSED_FOR = 3.0
+"""Seconds for which what the server refuses is published again. It refuses for a moment where a quorum queue was made
+just now and has no leader yet; a queue that is full goes on refusing."""
+FIRST_PAUSE = 0.05
 
 
 class Batch:
@@ -76,27 +80,32 @@ class Sender:
         return wire.is_usable
 
     async def publish(self, messages: Sequence[Message], bodies: Sequence[bytes]) -> tuple[list[int], list[int]]:
-        """Which of these the server confirmed and which it refused, by index; of the rest it said nothing in time.
+        """Which of these the server confirmed and which it goes on refusing, by index; of the rest it said nothing in
+        time.
 
         What was in doubt when a connection broke is published again on the next: a copy too many is thrown away, while
         one too few would keep its message waiting for the end of its guard.
         """
-        deadline = asyncio.get_running_loop().time() + self._options.timeout
+        now = asyncio.get_running_loop().time
+        deadline, patient_until, pause = now() + self._options.timeout, now() + REFUSED_FOR, FIRST_PAUSE
         confirmed: list[int] = []
-        refused: list[int] = []
         left = list(range(len(messages)))
         while True:
             batch = await self._publish([messages[at] for at in left], [bodies[at] for at in left], deadline)
-            refused += [left[place] for place in batch.refused]
+            refused = [left[place] for place in batch.refused]
             # Where a queue was deleted while we held it for known, the server confirms what it throws away.
             unwanted = {messages[left[place]].id for place in batch.confirmed} & self._returned
             self._returned -= unwanted
             confirmed += [left[place] for place in batch.confirmed if messages[left[place]].id not in unwanted]
-            left = sorted(set(left).difference(confirmed, refused))
-            lanes = {messages[at].lane for at in left}
+            left = sorted(set(left).difference(confirmed))
             for lane in {messages[at].lane for at in left if messages[at].id in unwanted}:
                 self._queues.forget(lane)
-            if not left or not await self._is_ready_again(lanes, deadline):
+            if not left or (refused and now() + pause > patient_until):
+                return confirmed, refused
+            if refused:
+                await asyncio.sleep(pause)
+                pause *= 2
+            if not await self._is_ready_again({messages[at].lane for at in left}, deadline):
                 return confirmed, refused
 
     async def _is_ready_again(self, lanes: Iterable[Lane], deadline: float) -> bool:
