@@ -29,7 +29,7 @@ class Visit:
     error: str = ""
 
 
-@app.task(max_retries=2, autoretry_for=(httpx.TransportError,), retry_backoff=0.5)
+@app.task(public=True, max_retries=2, autoretry_for=(httpx.TransportError,), retry_backoff=0.5)
 async def visit(url: str) -> Visit:
     client: httpx.AsyncClient = current.state
     try:

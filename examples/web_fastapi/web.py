@@ -2,6 +2,7 @@
 
     POST /visits               a JSON list of addresses → 202, the group's id and where it is told
     GET  /visits/{id}/{count}  a line of JSON for each address, as soon as it has been visited
+    /jobs/…                    one visit without an endpoint of its own: /docs shows how
 
     polypool worker examples.web_fastapi.tasks:app &
     uvicorn examples.web_fastapi.web:web
@@ -20,6 +21,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from examples.web_fastapi.tasks import Visit, app, visit
 from polypool import GroupResult, TaskError
+from polypool.doors.fastapi import router
 
 
 @asynccontextmanager
@@ -29,6 +31,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 web = FastAPI(lifespan=lifespan)
+web.include_router(router(app), prefix="/jobs")
 
 
 @web.post("/visits")

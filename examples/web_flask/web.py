@@ -2,12 +2,13 @@
 
     POST /texts        a text → 200 and its words, or 202 and where they will be, when that takes longer
     GET  /texts/{id}   how it stands, and the words once they are there
+    /jobs/…            the same task without an endpoint of its own: /jobs/docs shows how
 
     polypool worker examples.web_flask.tasks:app &
     gunicorn -k gthread --threads 20 examples.web_flask.web:web
     curl --data-binary @README.md localhost:8000/texts
 
-Any kind of gunicorn's workers will do: see docs/web.md.
+Any kind of gunicorn's workers will do for /texts: see docs/web.md; for who watches, docs/flask-and-fastapi.md.
 """
 
 import os
@@ -17,11 +18,13 @@ from flask.typing import ResponseReturnValue
 
 from examples.web_flask.tasks import app, count_words
 from polypool import TaskError
+from polypool.doors.flask import blueprint
 
 PATIENCE_S = float(os.environ.get("WORDS_PATIENCE_S", "10"))
 """Shorter than gunicorn's --graceful-timeout, so that a reload cuts nobody off."""
 
 web = Flask(__name__)
+web.register_blueprint(blueprint(app, body_bytes=100_000), url_prefix="/jobs")
 
 
 @web.post("/texts")

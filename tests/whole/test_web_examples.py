@@ -54,6 +54,9 @@ def test_flask_counts_the_words_of_a_text_that_it_is_sent(folder: Path) -> None:
         assert told["words"][:2] == [["the", 3], ["and", 2]]
         assert client.get(f"/texts/{told['id']}").json() == {**told, "status": "succeeded"}
         assert client.get("/texts/nobody").status_code == 404
+        sent = client.post("/jobs/tasks/examples.web_flask.tasks.count_words?wait=30", json={"text": "one two two"})
+        assert sent.json()["result"] == [["two", 2], ["one", 1]], sent.text
+        assert client.get(f"{sent.headers['location']}/events").text.count("event: end") == 1
 
 
 def test_flask_says_where_the_words_will_be_when_they_take_longer(
@@ -90,6 +93,10 @@ def test_fastapi_streams_what_is_found_at_each_address(folder: Path, page: str) 
         assert answer.status_code == 202
         with client.stream("GET", answer.headers["location"]) as told:
             found = [json.loads(line) for line in told.iter_lines()]
+        sent = client.post("/jobs/tasks/examples.web_fastapi.tasks.visit?wait=30", json={"url": page})
+        assert sent.json()["result"]["status"] == 200, sent.text
+        assert client.get(f"{sent.headers['location']}/events").text.count("event: end") == 1
+        assert "/jobs/tasks/examples.web_fastapi.tasks.visit" in client.get("/openapi.json").json()["paths"]
     assert {"url": page, "status": 200, "error": ""} in found
     assert any(one.get("url") == "nonsense" and "protocol" in one["error"] for one in found)
     assert len(found) == 3
