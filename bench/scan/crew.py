@@ -10,11 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from bench.celery import celery_python
 from bench.scan import app
 from bench.scan.plan import JOIN_PER_SECOND, Plan
 from bench.stand import ROOT, WorkerProcess, until
 
 WITHIN_S = 60.0
+CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO")
+"""With INFO, as it says only then that it is ready."""
 
 
 class Crew:
@@ -68,6 +71,17 @@ class Crew:
         joining = str(JOIN_PER_SECOND * self._plan.scale)
         command = ["-m", "bench.scan.load", self.address_of("web"), str(self._plan.users), joining]
         self.start("users", sys.executable, *command, str(self._plan.length_s))
+
+    def start_celery(self, pool: str, slots: int, amqp: str, redis: str) -> None:
+        """Celery on RabbitMQ, results in Redis: one worker, and users that talk to it without a web API."""
+        python = celery_python()
+        self.environment["BENCH_REDIS"] = redis
+        self.environment["BENCH_AMQP"] = f"{amqp}/"
+        served = ["-m", "celery", "-A", "bench.peers.celery_scan", "worker", "-P", pool, "-c", str(slots), *CELERY]
+        worker = self.start("worker", python, *served)
+        until(lambda: worker.said(r"ready\."), "Celery to be ready", WITHIN_S, worker)
+        command = ["-m", "bench.peers.celery_scan", str(self._plan.users), str(JOIN_PER_SECOND * self._plan.scale)]
+        self.start("users", python, *command, str(self._plan.length_s))
 
     def workers(self) -> list[WorkerProcess]:
         return [process for name, process in self.processes.items() if name.startswith("worker")]

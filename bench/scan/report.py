@@ -1,5 +1,6 @@
 """A case as tables for people. Times and rates are shown as they were published: the scale is undone."""
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -24,8 +25,7 @@ class Case(NamedTuple):
     ideal: Ideal
 
 
-def show(cases: Sequence[Case], width: int | None = None) -> None:
-    console = Console(width=width)
+def show(cases: Sequence[Case], console: Console) -> None:
     for title, table in (("Throughput", throughput), ("End to end, published seconds", stays), ("Means", means)):
         made = table(cases)
         made.title, made.title_justify, made.title_style = title, "left", "bold"
@@ -33,6 +33,13 @@ def show(cases: Sequence[Case], width: int | None = None) -> None:
     for case in cases:
         for line in verdicts(case):
             console.print(f"{case.name}, {case.plan.users:,} users: {line}", highlight=False)
+
+
+def tables(cases: Sequence[Case]) -> str:
+    """The same as text."""
+    console = Console(file=io.StringIO(), width=150, record=True)
+    show(cases, console)
+    return console.export_text()
 
 
 def throughput(cases: Sequence[Case]) -> Table:

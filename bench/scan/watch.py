@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ EVERY_S = 0.5
 ESTABLISHED = "01"
 
 
-def course_of(plan: Plan, crew: Crew, engine: str, chains: Path) -> Course:
+def course_of(plan: Plan, crew: Crew, engines: Sequence[str], chains: Path) -> Course:
     """Watch to the end of a case whose users have just begun; `chains` is where they write."""
     began = time.monotonic()
     halved, samples = None, []
@@ -25,19 +26,19 @@ def course_of(plan: Plan, crew: Crew, engine: str, chains: Path) -> Course:
     while (now := time.monotonic()) < ends:
         if plan.halve_at is not None and halved is None and now >= counts_from + plan.halve_at:
             halved = crew.halve()
-        samples.append(sample(crew, engine))
+        samples.append(sample(crew, engines))
         _check(crew)
         time.sleep(EVERY_S)
-    samples.append(sample(crew, engine))
+    samples.append(sample(crew, engines))
     return Course(read(chains), samples, began, counts_from, ends, halved)
 
 
-def sample(crew: Crew, engine: str) -> Sample:
+def sample(crew: Crew, engines: Sequence[str]) -> Sample:
     counted, now = crew.stats(), time.monotonic()
     memory = sum(pss(worker.pid) for worker in crew.workers())
     pids = {name: tree(process.pid) for name, process in crew.processes.items()}
     used = {name: sum(map(cpu, several)) for name, several in pids.items()}
-    connected = {name: connections(several, engine) for name, several in pids.items() if name[:3] in ("wor", "web")}
+    connected = {name: connections(several, engines) for name, several in pids.items() if name[:3] in ("wor", "web")}
     return Sample(now, counted["requests"], counted["refused"], counted["in_flight"], memory, connected, used)
 
 
@@ -59,10 +60,10 @@ def read(path: Path) -> list[Chain]:
     return chains
 
 
-def connections(pids: list[int], engine: str) -> int:
-    """TCP connections of these processes to the engine's port; none of a file's."""
-    port = urlsplit(engine).port
-    if port is None:
+def connections(pids: list[int], engines: Sequence[str]) -> int:
+    """TCP connections of these processes to the ports of an engine and its backend; a file has none."""
+    ports = {port for engine in engines if (port := urlsplit(engine).port)}
+    if not ports:
         return 0
     own = set()
     for pid in pids:
@@ -75,4 +76,4 @@ def connections(pids: list[int], engine: str) -> int:
         for table in ("tcp", "tcp6")
         for row in (PROC / "net" / table).read_text(encoding="ascii").splitlines()[1:]
     ]
-    return sum(row[3] == ESTABLISHED and row[9] in own and int(row[2].rpartition(":")[2], 16) == port for row in rows)
+    return sum(row[3] == ESTABLISHED and row[9] in own and int(row[2].rpartition(":")[2], 16) in ports for row in rows)
