@@ -2,8 +2,9 @@
 
     python -m examples.scan.demo
 
-It starts a stand-in for the LLM provider, the web API and one worker, in a temporary folder and on
-free ports; after about a minute, or at Ctrl-C, all of it is gone again.
+It starts a stand-in for the LLM provider, the web API with its page and one worker, in a temporary folder and on free
+ports, and sends more than the provider lets in: the worker's limits keep to what it allows. After about a minute, or at
+Ctrl-C, all of it is gone again.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import httpx
 from rich.console import Console
 
 from examples.scan.figures import figures_of
-from examples.scan.gauges import Gauges
+from examples.scan.gauges import Allowance, Gauges
 from examples.scan.live import Scene, show
 from examples.scan.pools import ask_status, use_of_pools
 from examples.scan.processes import Crew, ProcessEnded, Started, address_of
@@ -51,11 +52,12 @@ def main() -> None:
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.scan.demo", description=__doc__.partition("\n")[0])
-    parser.add_argument("--users", type=int, default=36, help="how many send photos (default 36)")
-    parser.add_argument("--seconds", type=float, default=35, help="for how long they do (default 35)")
+    parser.add_argument("--users", type=int, default=40, help="how many send photos (default 40)")
+    parser.add_argument("--seconds", type=float, default=40, help="for how long they do (default 40)")
     parser.add_argument("--scale", type=float, default=10, help="how many times as fast time runs (default 10)")
-    parser.add_argument("--rpm", type=int, default=500, help="the provider's requests a minute (default 500)")
+    parser.add_argument("--rpm", type=int, default=100, help="the provider's requests a minute (default 100)")
     parser.add_argument("--tpm", type=int, default=500_000, help="its tokens a minute (default 500,000)")
+    parser.add_argument("--keep", action="store_true", help="go on after the report, for the page, until Ctrl-C")
     return parser
 
 
@@ -64,7 +66,12 @@ async def run(options: argparse.Namespace, console: Console) -> int:
     stop_at_signals(console)
     with tempfile.TemporaryDirectory(prefix="polypool-scan-") as folder:
         async with stage_set(options, Path(folder), console) as stage:
+            console.print(f"Open {stage.page} and send a photo of your own.", style="bold", highlight=False)
             report = await perform(options, stage, console)
+            if options.keep:
+                print_report(report, console)
+                console.print(f"\n{stage.page} goes on until Ctrl-C.", style="bold", highlight=False)
+                await stage.crew.watch()
     print_report(report, console)
     failed = [chain.error for chain in stage.crowd.ended if not chain.is_good]
     for error in failed[:5]:
@@ -94,6 +101,7 @@ class Stage:
     crew: Crew
     crowd: Crowd
     gauges: Gauges
+    page: str
 
 
 @asynccontextmanager
@@ -117,7 +125,7 @@ async def stage_set(options: argparse.Namespace, folder: Path, console: Console)
         await beside(crew.watch(), work=first.send(takes[0]))
         if not first.ended[0].is_good:
             raise worker.ended(f"did not bring the first photo through ({first.ended[0].error})")
-        yield Stage(crew, Crowd(http[0], takes), Gauges(worker.pid, http[1]))
+        yield Stage(crew, Crowd(http[0], takes), Gauges(worker.pid, http[1]), f"{api}/")
 
 
 def account_at(provider: str, options: argparse.Namespace) -> dict[str, str]:
@@ -145,7 +153,7 @@ async def perform(options: argparse.Namespace, stage: Stage, console: Console) -
     """Let the users come, send and go, and sum up."""
     began = time.monotonic()
     all_there = began + min(options.users / JOIN_PER_SECOND, options.seconds / 2)
-    scene = Scene(stage.crowd, stage.gauges, options.users, options.scale, began, options.seconds)
+    scene = Scene(stage.crowd, stage.gauges, options.users, options.scale, began, options.seconds, stage.page)
     await beside(
         stage.crew.watch(),
         stage.gauges.keep_reading(),
@@ -154,9 +162,13 @@ async def perform(options: argparse.Namespace, stage: Stage, console: Console) -
     )
     elapsed_s = time.monotonic() - began
     await stage.gauges.read()
-    figures = figures_of(stage.crowd.ended, all_there, began + options.seconds)
+    until = began + options.seconds
+    figures = figures_of(stage.crowd.ended, all_there, until)
     status = await ask_status(POLYPOOL, stage.crew.environment)
-    return Report(figures, stage.gauges, use_of_pools(status, elapsed_s), options.users, options.scale)
+    per_s = options.scale / 60
+    allowed = Allowance(options.rpm * per_s, options.tpm * per_s)
+    share = allowed.share_used(stage.gauges.readings, all_there, until)
+    return Report(figures, stage.gauges, use_of_pools(status, elapsed_s), options.users, options.scale, share)
 
 
 async def beside(*watching: Coroutine[Any, Any, object], work: Coroutine[Any, Any, object]) -> None:

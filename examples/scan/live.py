@@ -30,6 +30,7 @@ class Scene:
     scale: float
     started_at: float
     seconds: float
+    page: str = ""
 
     @property
     def elapsed_s(self) -> float:
@@ -40,6 +41,11 @@ class Scene:
         names = [*STAGES]
         places = (min(len(chain.stage_ended_at), len(names) - 1) for chain in self.crowd.under_way)
         return Counter(names[place] for place in places)
+
+    def queue(self) -> int:
+        """How many wait for their turn at the provider."""
+        in_stage = self.in_stage()
+        return max(0, in_stage["vision"] + in_stage["answer"] - self.gauges.in_flight)
 
     def summary(self) -> str:
         ended = self.crowd.ended
@@ -52,7 +58,8 @@ class Scene:
         gauges = self.gauges
         return (
             f"worker {gauges.memory_bytes / 1e6:.0f} MB in {gauges.processes} processes · "
-            f"provider {gauges.in_flight} requests open, {gauges.requests} so far, {gauges.refused} × 429"
+            f"provider {gauges.in_flight} requests open, {self.queue()} wait for their turn, {gauges.requests} so far, "
+            f"{gauges.refused} × 429"
         )
 
 
@@ -82,6 +89,7 @@ def picture(scene: Scene) -> RenderableType:
     title = f"{scene.users} users, one worker, time {scene.scale:g} times as fast · {time_left}"
     return Group(
         Text(title, style="bold"),
+        Text(f"open {scene.page} and send a photo of your own", style="dim"),
         Text(),
         bars(scene.in_stage(), scene.users),
         Text(),

@@ -23,6 +23,7 @@ class Report:
     pools: list[PoolUse]
     users: int
     scale: float
+    share_of_limit: float | None = None
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -54,6 +55,8 @@ def comparison(report: Report) -> Table:
     table.add_row("chain, p95", seconds(figures.chain, "p95_s"), NONE)
     table.add_row("first word, p50", seconds(figures.first_word, "p50_s"), NONE)
     table.add_row("photos recognised", f"{figures.recognised} of {figures.chains - figures.failed}", NONE)
+    share = report.share_of_limit
+    table.add_row("provider's limit used", f"{share:.0%}" if share is not None else NONE, NONE)
     table.add_row("429s from the provider", str(gauges.refused), NONE)
     table.add_row("requests open at once, at most", str(gauges.peak_in_flight), NONE)
     table.add_row(
