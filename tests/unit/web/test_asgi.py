@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from polypool.core.error import ConfigurationError
 from polypool.rest.settings import settings_of
 from polypool.web import asgi, routes
 from polypool.web.asgi import served
@@ -64,13 +63,6 @@ async def test_other_sites_may_not_call_it_unless_they_are_named(shop: Shop) -> 
         assert allowed.headers["access-control-allow-origin"] == "https://mine.example"
         other = await web.options("/tasks/pack", headers={**asked, "origin": "https://other.example"})
         assert "access-control-allow-origin" not in other.headers
-
-
-def test_an_app_without_public_tasks_is_nothing_to_serve() -> None:
-    from polypool import Polypool
-
-    with pytest.raises(ConfigurationError, match=r"public=True"):
-        routes(Polypool("bare", broker="memory://"))
 
 
 async def test_it_can_be_mounted_in_fastapi(shop: Shop) -> None:
