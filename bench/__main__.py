@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ FIGURES = (
     "chord",
     "streams",
 )
-ASKED_FOR = ("side_by_side", "memory_back", "ids")
+ASKED_FOR = ("side_by_side", "memory_back", "ids", "fair")
 """Not part of `all`: these need what a checkout does not have, or many minutes."""
 REPEATS = 5
 
@@ -41,6 +42,8 @@ def main() -> int:
         from bench.scan.command import main as scan
 
         return scan(sys.argv[2:])
+    # Ended from outside it unwinds as by Ctrl-C, so that its processes end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given = arguments()
     names = FIGURES if given.name == "all" else (given.name,)
     extent = Extent(given.repeats or (1 if given.quick else REPEATS), given.quick, given.engine, given.tasks)
