@@ -13,7 +13,7 @@ from starlette.routing import Route
 from bench.scan.app import app, scan
 from bench.scan.plan import STAGES
 from examples.serving import listen, serve
-from polypool import Ended, Progress
+from polypool import Ended, Progress, TaskError
 
 
 async def send(request: Request) -> Response:
@@ -37,7 +37,16 @@ async def story(scan_id: str) -> AsyncIterator[str]:
             elif isinstance(event, Ended):
                 state = event.state
                 yield f"event: progress\ndata: {stage} {state}\n\n"
-    yield f"event: end\ndata: {state}\n\n"
+    yield f"event: end\ndata: {state}{'' if state == 'succeeded' else await reason(scan_id)}\n\n"
+
+
+async def reason(scan_id: str) -> str:
+    """Why there is no result, on one line."""
+    try:
+        await app.result(scan_id)
+    except TaskError as error:
+        return f": {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return ""
 
 
 if __name__ == "__main__":

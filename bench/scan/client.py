@@ -39,17 +39,30 @@ class Client:
             f"POST {self._path} HTTP/1.1\r\nhost: {self._host}\r\nauthorization: Bearer bench\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         ).encode()
-        reader, writer = await self._connection()
-        try:
-            writer.write(head + body)
-            response = await _read(reader)
-        except BaseException:
-            writer.close()
-            raise
-        self._idle.append((reader, writer))
+        response = await self._exchange(head + body)
         if response.status_code >= 400:
             raise Refused(response)
         return response.body
+
+    async def _exchange(self, request: bytes) -> Response:
+        """A server closes what was idle for long, maybe just now: then it has not seen the request, and it goes again
+        (RFC 9112, 9.3.1)."""
+        while True:
+            is_new = not self._idle
+            reader, writer = await self._connection()
+            try:
+                writer.write(request)
+                response = await _read(reader)
+            except (ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError) as error:
+                writer.close()
+                if is_new or getattr(error, "partial", b""):
+                    raise
+            except BaseException:
+                writer.close()
+                raise
+            else:
+                self._idle.append((reader, writer))
+                return response
 
     async def _connection(self) -> Connection:
         """One that the provider has not closed meanwhile; the most recently used is the least likely to be."""

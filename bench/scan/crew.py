@@ -12,6 +12,7 @@ from typing import Self
 
 from bench.celery import celery_python
 from bench.scan import app
+from bench.scan.asking import VISION_BODY
 from bench.scan.plan import JOIN_PER_SECOND, Plan
 from bench.stand import ROOT, WorkerProcess, until
 
@@ -45,6 +46,7 @@ class Crew:
             self.start("provider", sys.executable, "-m", "examples.provider", "--port", "0", *scale, *limits)
             self.provider = self.address_of("provider").removesuffix("/v1")
             self.environment[app.PROVIDER] = f"{self.provider}/v1"
+            self._wake_provider()
         except BaseException:
             self._exits.close()
             raise
@@ -91,6 +93,13 @@ class Crew:
         process = self.processes[name]
         until(lambda: process.said(r"^http://\S+\n"), f"the {name} to listen", WITHIN_S, process)
         return process.log.read_text(encoding="utf-8").split()[0]
+
+    def _wake_provider(self) -> None:
+        """The first picture that it looks at takes it long, and would hold up the first users."""
+        body = json.dumps({**json.loads(VISION_BODY), "stream": True}).encode()
+        headers = {"authorization": "Bearer bench", "content-type": "application/json"}
+        request = urllib.request.Request(f"{self.provider}/v1/chat/completions", body, headers)
+        urllib.request.urlopen(request, timeout=WITHIN_S).close()
 
     def stats(self) -> dict[str, int]:
         """What the provider counted."""

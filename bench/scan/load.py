@@ -84,7 +84,7 @@ class Visitor(User):
             if self.conversation is None:
                 self.conversation = Conversation(self.host)
             first_at, state = self.conversation.follow(self.conversation.send())
-            error = "" if state == "succeeded" else f"the chain has {state}"
+            error = "" if state == "succeeded" else f"the chain {state}"
         except (OSError, Broken) as failure:
             error = f"{type(failure).__name__}: {failure}"
             self._hang_up()
