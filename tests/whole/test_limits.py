@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.whole.marks import whole_lines
 from tests.whole.workers import PATIENCE, until, worker
 
 LEASE = ("--heartbeat", "4")
@@ -30,8 +31,7 @@ def limited(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def marks(folder: Path, what: str) -> list[float]:
     """When these marks were left, in order."""
-    path = folder / "marks.txt"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = whole_lines(folder / "marks.txt")
     return sorted(float(line.split()[1]) for line in lines if line.split()[0] == what)
 
 
